@@ -1,0 +1,195 @@
+"""Every error that an application on this kit may catch.
+
+    KitError
+    ├── ValidationError(entity, errors)              bad input, refused before SQL
+    ├── EntityNotFound(entity, id)
+    ├── MultipleEntitiesFound(entity)
+    ├── ConflictError(entity, fields, constraint)    the database refused the row
+    │   ├── UniqueViolation
+    │   ├── ForeignKeyViolation
+    │   ├── NotNullViolation
+    │   ├── CheckViolation
+    │   └── ConcurrencyConflict(entity, id)          somebody else was faster
+    ├── TransientError                               the whole unit may be run again
+    │   ├── SerializationFailure
+    │   ├── Deadlock
+    │   ├── LockTimeout
+    │   └── DatabaseUnavailable
+    ├── CommitOutcomeUnknown                         stored or not: the answer was lost
+    ├── AfterCommitError(errors)                     stored, but a hook failed
+    ├── UnitOfWorkError                              misuse of a unit of work
+    ├── ReadOnlyViolation                            a write where only reading is allowed
+    ├── CacheError
+    ├── MessagingError
+    └── ExternalServiceError
+
+``UncommittedChangesWarning`` stands beside them. ``entity`` is always the name
+of the domain class. Messages hold no values of fields, keys excepted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar
+
+
+class KitError(Exception):
+    """The root of all errors of this kit. Every one of them can be pickled."""
+
+    driver_error: BaseException | None = None
+    """What the database driver said, where it said something. May hold values of rows."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restore, (type(self), self.args, dict(self.__dict__))
+
+
+def _restore(cls: type[KitError], args: tuple[Any, ...], state: dict[str, Any]) -> KitError:
+    error = cls.__new__(cls, *args)
+    error.__dict__.update(state)
+    return error
+
+
+class ValidationError(KitError):
+    """Values that cannot be stored, or a query that cannot be asked; nothing was written.
+
+    ``errors`` maps the name of each field to what is wrong with it.
+    """
+
+    def __init__(self, entity: str, errors: Mapping[str, str]) -> None:
+        self.entity = entity
+        self.errors = dict(errors)
+        listed = "; ".join(f"{field}: {message}" for field, message in self.errors.items())
+        super().__init__(f"{entity} is not valid: {listed}")
+
+
+class EntityNotFound(KitError):
+    """There is no entity with this id, or none that satisfies the criteria (``id`` is None)."""
+
+    def __init__(self, entity: str, id: Any = None) -> None:
+        self.entity = entity
+        self.id = id
+        which = "satisfies the criteria" if id is None else f"has the id {id!r}"
+        super().__init__(f"no {entity} {which}")
+
+
+class MultipleEntitiesFound(KitError):
+    """More than one entity where exactly one was asked for."""
+
+    def __init__(self, entity: str) -> None:
+        self.entity = entity
+        super().__init__(
+            f"more than one {entity} satisfies the criteria; narrow them, or ask for first()"
+        )
+
+
+class ConflictError(KitError):
+    """The database refused a row because of a constraint.
+
+    ``fields`` are names of attributes; ``constraint`` is the name in the
+    database, or None where it has none.
+    """
+
+    reason: ClassVar[str] = "violates a constraint"
+
+    def __init__(
+        self, entity: str, fields: Iterable[str] = (), constraint: str | None = None
+    ) -> None:
+        self.entity = entity
+        self.fields = tuple(fields)
+        self.constraint = constraint
+        named = f"{entity}.{', '.join(self.fields)}" if self.fields else entity
+        by = f" (constraint {constraint})" if constraint else ""
+        super().__init__(f"{named} {self.reason}{by}")
+
+
+class UniqueViolation(ConflictError):
+    """Another row has this value already."""
+
+    reason = "is already taken; load that one, or choose another value"
+
+
+class ForeignKeyViolation(ConflictError):
+    """A reference to a row that does not exist, or a deleted row that is still referred to."""
+
+    reason = "refers to a row that is not there; create it first, or remove what refers to it"
+
+
+class NotNullViolation(ConflictError):
+    """A column that needs a value got none."""
+
+    reason = "must have a value"
+
+
+class CheckViolation(ConflictError):
+    """A check constraint of the database does not hold."""
+
+    reason = "breaks a rule of the database"
+
+
+class ConcurrencyConflict(ConflictError):
+    """The version differs: the row was changed or deleted since it was loaded."""
+
+    reason = "was changed by somebody else; load it again and repeat the change"
+
+    def __init__(self, entity: str, id: Any = None) -> None:
+        super().__init__(entity, ("version",))
+        self.id = id
+        which = entity if id is None else f"{entity} {id!r}"
+        self.args = (f"{which} {self.reason}",)
+
+
+class TransientError(KitError):
+    """The whole unit may be run again, and may then succeed."""
+
+
+class SerializationFailure(TransientError):
+    """Another transaction came in between."""
+
+
+class Deadlock(TransientError):
+    """Two transactions waited for each other, and this one was chosen to end."""
+
+
+class LockTimeout(TransientError):
+    """A lock was not granted in time."""
+
+
+class DatabaseUnavailable(TransientError):
+    """No connection, a lost one, a full disk, or a file that cannot be used."""
+
+
+class CommitOutcomeUnknown(KitError):
+    """The connection was lost during COMMIT: the changes may be stored or not."""
+
+
+class AfterCommitError(KitError):
+    """The changes are stored, but at least one ``after_commit`` hook failed."""
+
+    def __init__(self, errors: Iterable[Exception]) -> None:
+        self.errors = tuple(errors)
+        names = ", ".join(type(error).__name__ for error in self.errors)
+        super().__init__(f"committed, but {len(self.errors)} after_commit hook(s) failed: {names}")
+
+
+class UnitOfWorkError(KitError):
+    """A unit of work was used in a way that would lose or mix up changes."""
+
+
+class ReadOnlyViolation(KitError):
+    """A write in a read-only unit, or to a database that is read-only."""
+
+
+class CacheError(KitError):
+    """A misuse of the cache."""
+
+
+class MessagingError(KitError):
+    """A message could not be stored or published."""
+
+
+class ExternalServiceError(KitError):
+    """A remote service could not be reached, or refused."""
+
+
+class UncommittedChangesWarning(UserWarning):
+    """A block was left with unsaved writes: ``commit()`` was forgotten, they are gone."""

@@ -1,0 +1,16 @@
+"""The base classes of the data layer. No table is registered by importing them."""
+
+from infrastructure.database.base_repository import BaseRepository
+from infrastructure.database.base_unit_of_work import BaseUnitOfWork
+from infrastructure.database.database import Database
+from infrastructure.database.models.base import Model
+from infrastructure.database.models.mixins import Timestamped, Versioned
+
+__all__ = [
+    "BaseRepository",
+    "BaseUnitOfWork",
+    "Database",
+    "Model",
+    "Timestamped",
+    "Versioned",
+]

@@ -1,0 +1,374 @@
+"""Generic, typed data access to one table."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar, Generic, TypeVar, cast, get_args, get_origin, overload
+
+from sqlalchemy import Select, delete, exists, func, select, tuple_, update
+from sqlalchemy import inspect as mapping_of
+from sqlalchemy.orm.attributes import flag_modified
+from sqlmodel import SQLModel
+
+from domain.errors import (
+    EntityNotFound,
+    MultipleEntitiesFound,
+    ReadOnlyViolation,
+    UnitOfWorkError,
+    ValidationError,
+)
+from infrastructure.database.flushing import as_plain
+from infrastructure.database.intake import Intake
+from infrastructure.database.models.json_changes import watch
+from infrastructure.database.models.rules import rules_of
+from infrastructure.database.query import Criterion, Order, Translator
+from infrastructure.database.session import UnitSession
+
+E = TypeVar("E")
+
+_CHUNK = 500
+
+
+class BaseRepository(Generic[E]):
+    """All entities of one kind. Made by a unit of work; never commits or rolls back.
+
+    ``BaseRepository[Person]`` of a domain class names its table as ``model``,
+    and hands out plain ``Person`` objects in read-only units.
+    ``BaseRepository[PersonModel]`` needs no ``model`` and always hands out rows.
+
+    Several criteria must all hold: specifications of the domain, or column
+    expressions of the model. Unknown names raise ``ValidationError``.
+    """
+
+    model: type[E]
+    default_order: ClassVar[Order | Sequence[Order]] = ()
+    """The order of ``get_all`` and ``first`` where none is asked for."""
+
+    _entity: ClassVar[type[Any] | None] = None
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        for base in getattr(cls, "__orig_bases__", ()):
+            argument = get_args(base)[0] if get_args(base) else None
+            if isinstance(get_origin(base), type) and isinstance(argument, type):
+                cls._bind(argument)
+
+    @classmethod
+    def _bind(cls, entity: type[Any]) -> None:
+        cls._entity = entity
+        model = getattr(cls, "model", entity)
+        if not hasattr(model, "__table__"):
+            raise TypeError(f"{cls.__name__}: {model.__name__} is no table; set model to one")
+        if not issubclass(model, entity):
+            raise TypeError(f"{cls.__name__}: {model.__name__} is no {entity.__name__}")
+        cls.model = model
+
+    def __init__(self, session: UnitSession, model: type[E] | None = None) -> None:
+        table: Any = model if model is not None else getattr(type(self), "model", None)
+        if not hasattr(table, "__table__"):
+            raise TypeError(f"{getattr(table, '__name__', table)!r} is no table")
+        self.model = table
+        self._unit = session
+        self._rules = rules_of(table)
+        self._intake = Intake(session, self._rules)
+        self._say = Translator(self._rules, session.database.dialect)
+        entity = type(self)._entity
+        self._plain = session.read_only and entity is not None and not issubclass(entity, SQLModel)
+        self._given: weakref.WeakValueDictionary[Any, Any] = weakref.WeakValueDictionary()
+        watch(table)
+
+    @property
+    def session(self) -> UnitSession:
+        """The session of the unit; raises ``UnitOfWorkError`` if that cannot be used."""
+        self._unit.check()
+        return self._unit
+
+    # -- reading ---------------------------------------------------------------------------
+
+    def get_by_id(self, id: Any, /, *, for_update: bool = False) -> E | None:
+        """The entity with this id, or None; twice in one unit the same object.
+
+        A composite key is a tuple. ``for_update`` locks the row until the end
+        of the transaction, and reads it again even if it is loaded.
+        """
+        session, key = self.session, self._intake.parse_key(id)
+        if for_update:
+            return self._lock(key)
+        known = self._given.get(key)
+        return known if known is not None else self._hand_out(session.get(self.model, key))
+
+    def require(self, id: Any, /, *, for_update: bool = False) -> E:
+        """``get_by_id``, but raises ``EntityNotFound``."""
+        found = self.get_by_id(id, for_update=for_update)
+        if found is None:
+            raise EntityNotFound(self._rules.entity, id)
+        return found
+
+    def get_many(self, ids: Iterable[Any], /) -> list[E]:
+        """The entities with these ids, in this order; any number, missing ones left out."""
+        if isinstance(ids, str | bytes | Mapping) or not isinstance(ids, Iterable):
+            raise ValidationError(self._rules.entity, {"ids": "must be a list of ids"})
+        session, keys = self.session, [self._intake.parse_key(id) for id in ids]
+        found = {key: row for key in dict.fromkeys(keys) if (row := self._loaded(key)) is not None}
+        missing = [key for key in dict.fromkeys(keys) if key not in found]
+        for criterion in self._among(missing):
+            for row in session.scalars(select(self.model).where(criterion)):
+                found[self._intake.key_of(row)] = row
+        return [self._hand_out(found[key]) for key in keys if key in found]
+
+    def get_all(
+        self,
+        *criteria: Criterion,
+        order_by: Order | Sequence[Order] = (),
+        limit: int | None = None,
+        offset: int | None = None,
+    ) -> list[E]:
+        """All that satisfy the criteria. Text is ordered by code point, None is the greatest."""
+        session, query = self.session, self._select(criteria, order_by or self.default_order)
+        query = query.limit(self._say.number("limit", limit))
+        query = query.offset(self._say.number("offset", offset))
+        return [self._hand_out(row) for row in session.scalars(query).all()]
+
+    def first(self, *criteria: Criterion, order_by: Order | Sequence[Order] = ()) -> E | None:
+        """The first one in this order, or None."""
+        found = self.get_all(*criteria, order_by=order_by, limit=1)
+        return found[0] if found else None
+
+    def one(self, *criteria: Criterion) -> E:
+        """The only one; raises ``EntityNotFound`` or ``MultipleEntitiesFound``."""
+        found = self.get_all(*criteria, limit=2)
+        if not found:
+            raise EntityNotFound(self._rules.entity)
+        if len(found) > 1:
+            raise MultipleEntitiesFound(self._rules.entity)
+        return found[0]
+
+    def count(self, *criteria: Criterion) -> int:
+        """How many satisfy the criteria."""
+        query = select(func.count()).select_from(self.model)
+        return self.session.scalar(query.where(*self._say.conditions(criteria))) or 0
+
+    def exists(self, *criteria: Criterion) -> bool:
+        """Whether any satisfies the criteria."""
+        inner = select(1).select_from(self.model).where(*self._say.conditions(criteria))
+        return bool(self.session.scalar(select(exists(inner))))
+
+    # -- writing ---------------------------------------------------------------------------
+
+    def create(self, entity: E | Mapping[str, Any] | Any, /) -> E:
+        """Store a new entity now, and return the tracked one, with its id.
+
+        Accepts a mapping or a pydantic schema, too. A plain entity gets its id
+        as well, but changes are tracked on what is returned.
+        """
+        return self.create_many([entity])[0]
+
+    def create_many(self, entities: Iterable[E | Mapping[str, Any] | Any], /) -> list[E]:
+        """Store all of them or none, one round trip a batch; the tracked ones in their order."""
+        session = self._writing()
+        session.flush()
+        rows = self._intake.all_new(entities)
+        self._reserve_keys(rows)
+        for row in rows:
+            session.add(row)
+        session.flush()
+        return cast("list[E]", rows)
+
+    def create_deferred(self, entity: E | Mapping[str, Any] | Any, /) -> E:
+        """Queue a new entity for the next flush or commit, where all are written together."""
+        session = self._writing()
+        row = self._intake.new(entity)
+        session.add(row)
+        return cast(E, row)
+
+    @overload
+    def update(self, entity: E, /) -> E: ...
+    @overload
+    def update(self, id: Any, /, **changes: Any) -> E: ...
+    def update(self, entity: Any, /, **changes: Any) -> E:
+        """Write a whole entity, or only the given changes of the one with an id.
+
+        An entity from elsewhere is checked for its version if the table has
+        one, and so is ``version=`` among the changes. Raises ``EntityNotFound``
+        and ``ConcurrencyConflict``.
+        """
+        session = self._writing()
+        if not self._intake.is_entity(entity):
+            return self._change(entity, changes)
+        if changes:
+            raise ValidationError(
+                self._rules.entity,
+                dict.fromkeys(changes, "goes with an id, not with an entity"),
+            )
+        if entity not in session:
+            return self._replace(entity)
+        session.flush()
+        return cast(E, entity)
+
+    def delete(self, entity_or_id: E | Any, /) -> None:
+        """Remove an entity; raises ``EntityNotFound``."""
+        session = self._writing()
+        row = self._to_delete(entity_or_id)
+        session.delete(row)
+        session.flush()
+
+    def update_where(self, *criteria: Criterion, **changes: Any) -> int:
+        """Change all that satisfy the criteria; how many they were. ``ALL`` must be said."""
+        session, conditions = self._writing(), self._some_conditions(criteria)
+        fixed = {*self._rules.keys, self._rules.version} & changes.keys()
+        if fixed or not changes:
+            wrong = {str(name): "cannot be changed like this" for name in fixed}
+            raise ValidationError(self._rules.entity, wrong or {"changes": "name a field"})
+        values = self._rules.some(changes) | self._stamps(changes)
+        session.flush()
+        done = session.execute(
+            update(self.model)
+            .where(*conditions)
+            .values({getattr(self.model, name): value for name, value in values.items()})
+            .execution_options(synchronize_session=False)
+        )
+        self._reload()
+        return cast(int, cast(Any, done).rowcount)
+
+    def delete_where(self, *criteria: Criterion) -> int:
+        """Delete all that satisfy the criteria; how many they were. ``ALL`` must be said."""
+        session, conditions = self._writing(), self._some_conditions(criteria)
+        session.flush()
+        done = session.execute(
+            delete(self.model).where(*conditions).execution_options(synchronize_session=False)
+        )
+        self._reload()
+        return cast(int, cast(Any, done).rowcount)
+
+    # -- how ------------------------------------------------------------------------------
+
+    def _writing(self) -> UnitSession:
+        session = self.session
+        if session.read_only:
+            raise ReadOnlyViolation("the unit is read-only; open a writing one: UnitOfWork()")
+        return session
+
+    def _hand_out(self, row: Any) -> Any:
+        if row is None or not self._plain:
+            return row
+        plain = as_plain(row, cast(Any, type(self)._entity))
+        return self._given.setdefault(self._intake.key_of(row), plain)
+
+    def _select(self, criteria: Sequence[Any], order_by: Any) -> Select[Any]:
+        query = select(self.model).where(*self._say.conditions(criteria))
+        return query.order_by(*self._say.ordering(order_by))
+
+    def _lock(self, key: tuple[Any, ...]) -> E | None:
+        session = self._writing()
+        mine = dict(zip(self._rules.keys, key, strict=True))
+        query = select(self.model).filter_by(**mine).with_for_update()
+        return session.scalars(query.execution_options(populate_existing=True)).one_or_none()
+
+    def _loaded(self, key: tuple[Any, ...]) -> Any | None:
+        identity = mapping_of(self.model).identity_key_from_primary_key(key)
+        return self._unit.identity_map.get(identity)
+
+    def _among(self, keys: Sequence[tuple[Any, ...]]) -> Iterable[Any]:
+        """Criteria for any number of keys; composite ones go in parts."""
+        columns = [self._rules.columns[name] for name in self._rules.keys]
+        if not keys:
+            return
+        if len(columns) == 1:
+            yield self._unit.database.dialect.among(columns[0], [key[0] for key in keys])
+            return
+        for at in range(0, len(keys), _CHUNK):
+            yield tuple_(*columns).in_(keys[at : at + _CHUNK])
+
+    def _reserve_keys(self, rows: Sequence[Any]) -> None:
+        """Give all rows their keys at once where INSERT would return them one by one."""
+        column = mapping_of(self.model).local_table.autoincrement_column
+        if column is None or len(rows) < 2:
+            return
+        name = self._rules.keys[0]
+        without = [row for row in rows if getattr(row, name) is None]
+        given = max((getattr(row, name) or 0 for row in rows), default=0)
+        connection = self._unit.connection()
+        keys = self._unit.database.dialect.reserve_keys(connection, column, len(without), given)
+        for row, key in zip(without, keys or (), strict=False):
+            setattr(row, name, key)
+            self._unit.tracker.reserved.add(id(row))
+
+    def _change(self, id: Any, changes: dict[str, Any]) -> E:
+        version, name = None, self._rules.version
+        if name is not None and name in changes:
+            version = self._rules.one(name, changes.pop(name))
+        keys = dict.fromkeys(self._rules.keys, "is the key and cannot be changed")
+        if keys.keys() & changes.keys():
+            raise ValidationError(self._rules.entity, keys)
+        values = self._rules.some(changes)
+        row = self.require(id)
+        if version is not None:
+            self._intake.expect_version(version, row)
+        for field, value in values.items():
+            setattr(row, field, value)
+        self._unit.flush()
+        return row
+
+    def _replace(self, entity: Any) -> E:
+        """Write all fields of an entity that this unit did not load."""
+        key, values = self._intake.key_of(entity), self._intake.values_of(entity)
+        tracker = self._unit.tracker
+        row: Any = tracker.twin_of(entity)
+        if row is None:
+            row = self.require(key if len(key) > 1 else key[0])
+            self._intake.check_version(entity, row)
+        if self._unit.is_modified(row):
+            raise UnitOfWorkError(
+                f"this {self._rules.entity} is loaded in this unit and has changes of its own; "
+                "change that one"
+            )
+        for name, value in values.items():
+            setattr(row, name, value)
+            flag_modified(row, name)
+        self._unit.release(entity)
+        tracker.pair(entity, row)
+        self._unit.flush()
+        return cast(E, row)
+
+    def _to_delete(self, given: Any) -> Any:
+        is_entity = self._intake.is_entity(given)
+        if is_entity and given in self._unit and self._rules.version is not None:
+            return given  # the DELETE itself checks the version
+        key = self._intake.key_of(given) if is_entity else self._intake.parse_key(given)
+        row = self._lock(key)
+        if row is None:
+            raise EntityNotFound(self._rules.entity, key if len(key) > 1 else key[0])
+        if is_entity and self._intake.version_of(given) is not None:
+            self._intake.check_version(given, row)
+        return row
+
+    def _some_conditions(self, criteria: Sequence[Any]) -> list[Any]:
+        if not criteria:
+            raise ValidationError(
+                self._rules.entity, {"criteria": "are missing; say ALL if every row is meant"}
+            )
+        return self._say.conditions(criteria)
+
+    def _stamps(self, changes: Mapping[str, Any]) -> dict[str, Any]:
+        stamps: dict[str, Any] = {}
+        if self._rules.version is not None:
+            stamps[self._rules.version] = self._rules.columns[self._rules.version] + 1
+        if self._rules.timestamped and "updated_at" not in changes:
+            stamps["updated_at"] = self._unit.database.clock()
+        return stamps
+
+    def _reload(self) -> None:
+        """Read loaded entities again after a set-based write; those that are gone leave."""
+        session = self._unit
+        loaded = {
+            self._intake.key_of(row): row
+            for row in list(session.identity_map.values())
+            if isinstance(row, self.model)
+        }
+        for criterion in self._among(list(loaded)):
+            query = select(self.model).where(criterion)
+            for row in session.scalars(query.execution_options(populate_existing=True)):
+                loaded.pop(self._intake.key_of(row), None)
+        for row in loaded.values():
+            session.expunge(cast(Any, row))

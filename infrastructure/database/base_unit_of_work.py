@@ -1,0 +1,230 @@
+"""One transaction, and the repositories that take part in it."""
+
+from __future__ import annotations
+
+import inspect
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from domain.errors import (
+    AfterCommitError,
+    ReadOnlyViolation,
+    UncommittedChangesWarning,
+    UnitOfWorkError,
+    ValidationError,
+)
+from infrastructure.database.base_repository import BaseRepository
+from infrastructure.database.database import Database
+from infrastructure.database.session import TWO_THREADS, UnitSession
+
+E = TypeVar("E")
+_Repository = TypeVar("_Repository", bound=BaseRepository[Any])
+
+_LEVELS = ("READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE")
+
+
+class BaseUnitOfWork:
+    """A transaction that lives in a ``with`` block. Nothing is stored without ``commit()``.
+
+    Repositories are declared by annotations and share the unit's session:
+
+        class UnitOfWork(BaseUnitOfWork):
+            people: SqlPersonRepository
+
+    The transaction begins with the first statement. Leaving the block rolls
+    back what was not committed. An instance can be entered again after it was
+    left, and moved between threads, but not used by two at the same time.
+    """
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        try:
+            annotations = inspect.get_annotations(cls, eval_str=True)
+        except NameError as error:
+            raise TypeError(
+                f"{cls.__name__}: {error}; import the repositories at run time, not under "
+                "TYPE_CHECKING"
+            ) from error
+        for name, kind in annotations.items():
+            if isinstance(kind, type) and issubclass(kind, BaseRepository):
+                setattr(cls, name, _Injected(kind))
+
+    def __init__(
+        self,
+        database: Database | None = None,
+        *,
+        read_only: bool = False,
+        isolation_level: str | None = None,
+    ) -> None:
+        if isolation_level is not None and isolation_level not in _LEVELS:
+            raise ValidationError(
+                "UnitOfWork", {"isolation_level": f"must be one of {', '.join(_LEVELS)}"}
+            )
+        self._database = database
+        self._read_only = read_only
+        self._isolation_level = isolation_level
+        self._lock = threading.RLock()
+        self._session: UnitSession | None = None
+        self._repositories: dict[Any, Any] = {}
+        self._hooks: list[Callable[[], object]] = []
+
+    # -- the block -------------------------------------------------------------------------
+
+    def __enter__(self) -> Self:
+        if self._session is not None:
+            raise UnitOfWorkError("the unit is entered already; use savepoint(), or another unit")
+        self._session = UnitSession(
+            self._database or Database.default(),
+            self._lock,
+            read_only=self._read_only,
+            isolation_level=self._isolation_level,
+        )
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        session = self._open()
+        busy = not self._lock.acquire(blocking=False)
+        if busy:  # a statement of another thread is under way; its connection is in use
+            self._lock.acquire()
+        try:
+            if error is None:
+                self._refuse_to_lose(session)
+                if busy:
+                    raise UnitOfWorkError(TWO_THREADS)
+        finally:
+            self._hooks.clear()
+            self._repositories.clear()
+            self._session = None
+            session.leave()
+            self._lock.release()
+
+    def _refuse_to_lose(self, session: UnitSession) -> None:
+        session.refuse_lost_changes()
+        self._refuse_changes_when_reading(session)
+        if session.has_unsaved():
+            warnings.warn(
+                "the block was left without commit(): its changes are not stored",
+                UncommittedChangesWarning,
+                stacklevel=4,
+            )
+
+    def _refuse_changes_when_reading(self, session: UnitSession) -> None:
+        if self._read_only and session.is_changed():
+            raise ReadOnlyViolation(
+                "an entity was changed in a read-only unit; open a writing one: UnitOfWork()"
+            )
+
+    # -- the transaction -------------------------------------------------------------------
+
+    def commit(self) -> None:
+        """Write everything, COMMIT, then run the hooks. In a read-only unit it stores nothing.
+
+        What follows in the block is a new transaction with nothing loaded;
+        entities of before stay readable.
+        """
+        session = self._usable()
+        self._refuse_inside_savepoint(session, "commit")
+        if self._read_only:
+            self._refuse_changes_when_reading(session)
+        else:
+            session.store()
+        self._run_hooks()
+
+    def rollback(self) -> None:
+        """Undo everything since the last commit. Afterwards the unit is usable, whatever was."""
+        session = self._open()
+        self._refuse_inside_savepoint(session, "rollback")
+        if not self._lock.acquire(blocking=False):
+            raise UnitOfWorkError(TWO_THREADS)
+        try:
+            self._hooks.clear()
+            session.undo()
+        finally:
+            self._lock.release()
+
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """A block whose own part is undone if an exception leaves it."""
+        session = self._usable()
+        before = len(self._hooks)
+        try:
+            with session.savepoint():
+                yield
+        except BaseException:
+            del self._hooks[before:]
+            raise
+
+    def after_commit(self, hook: Callable[[], object]) -> None:
+        """Call this once, after the outermost COMMIT; not if what it belongs to is undone."""
+        self._usable()
+        self._hooks.append(hook)
+
+    def _run_hooks(self) -> None:
+        hooks, self._hooks = self._hooks, []
+        errors = []
+        for hook in hooks:
+            try:
+                hook()
+            except Exception as error:  # all of them run; the caller gets every failure
+                errors.append(error)
+        if errors:
+            raise AfterCommitError(errors) from errors[0]
+
+    @staticmethod
+    def _refuse_inside_savepoint(session: UnitSession, what: str) -> None:
+        if session.depth:
+            raise UnitOfWorkError(f"{what}() inside savepoint(): leave its block first")
+
+    # -- what takes part in it -------------------------------------------------------------
+
+    @property
+    def session(self) -> UnitSession:
+        """The SQLModel session, for what the repositories do not cover."""
+        return self._usable()
+
+    def repository(self, model: type[E]) -> BaseRepository[E]:
+        """A repository for a table that has none of its own."""
+        session = self._usable()
+        if model not in self._repositories:
+            self._repositories[model] = BaseRepository(session, model)
+        repository: BaseRepository[E] = self._repositories[model]
+        return repository
+
+    def _injected(self, kind: type[_Repository]) -> _Repository:
+        session = self._open()
+        if kind not in self._repositories:
+            self._repositories[kind] = kind(session)
+        repository: _Repository = self._repositories[kind]
+        return repository
+
+    def _open(self) -> UnitSession:
+        if self._session is None:
+            raise UnitOfWorkError("the unit is not entered; write: with UnitOfWork() as uow:")
+        return self._session
+
+    def _usable(self) -> UnitSession:
+        session = self._open()
+        session.check()
+        return session
+
+
+class _Injected:
+    """Gives a unit its repository of one kind."""
+
+    def __init__(self, kind: type[BaseRepository[Any]]) -> None:
+        self.kind = kind
+
+    def __get__(self, unit: BaseUnitOfWork | None, owner: type | None = None) -> Any:
+        return self if unit is None else unit._injected(self.kind)
+
+    def __set__(self, unit: BaseUnitOfWork, value: object) -> None:
+        raise AttributeError("repositories are made by the unit; declare another class instead")

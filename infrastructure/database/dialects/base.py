@@ -1,0 +1,102 @@
+"""What a dialect has to know about its database."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import URL, Column, ColumnElement, Connection, Engine
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.types import TypeEngine
+
+from domain.errors import ConflictError, KitError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How to connect; times in seconds."""
+
+    url: URL
+    echo: bool = False
+    pool_size: int = 5
+    connect_timeout: float = 5.0
+    busy_timeout: float = 30.0
+    statement_timeout: float | None = None
+    lock_timeout: float | None = None
+    pgbouncer: bool = False
+
+
+@dataclass(frozen=True)
+class Violation:
+    """A constraint that did not hold, in the words of the database."""
+
+    kind: type[ConflictError]
+    table: str | None = None
+    columns: tuple[str, ...] = ()
+    constraint: str | None = None
+
+
+class Dialect(ABC):
+    """One database. Stateless."""
+
+    @abstractmethod
+    def exclusive(self, settings: Settings) -> bool:
+        """Whether the database serves one unit at a time."""
+
+    @abstractmethod
+    def engine(self, settings: Settings) -> Engine:
+        """An engine for writing units, with everything set on each connection."""
+
+    @abstractmethod
+    def reader(self, settings: Settings, engine: Engine) -> Engine:
+        """The engine for read-only units at the default isolation level."""
+
+    @abstractmethod
+    def unit_options(self, *, read_only: bool, isolation_level: str | None) -> Mapping[str, Any]:
+        """Execution options for the connection of a unit."""
+
+    @abstractmethod
+    def forked(self, settings: Settings, engine: Engine) -> None:
+        """Make an engine usable in a forked child."""
+
+    @abstractmethod
+    def failure(self, context: ExceptionContext) -> type[KitError] | None:
+        """The kind of a driver's error, by its code; None for what is a bug."""
+
+    @abstractmethod
+    def violation(self, context: ExceptionContext, kind: type[ConflictError]) -> Violation:
+        """Which constraint did not hold."""
+
+    @abstractmethod
+    def among(self, column: Column[Any], values: Collection[Any]) -> ColumnElement[bool]:
+        """``column IN values`` for any number of values, none of them None."""
+
+    @abstractmethod
+    def by_code_point(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
+        """A text column of any making, comparing and sorting by code point."""
+
+    @abstractmethod
+    def text_match(
+        self, column: ColumnElement[Any], operator: str, text: str
+    ) -> ColumnElement[bool]:
+        """``contains``, ``startswith`` or ``endswith``, case-sensitive."""
+
+    @abstractmethod
+    def reserve_keys(
+        self, connection: Connection, column: Column[Any], count: int, above: int
+    ) -> Sequence[int] | None:
+        """Keys that nobody else will be given; None where INSERT returns them as cheaply."""
+
+    @abstractmethod
+    def text_type(self, length: int | None) -> TypeEngine[Any]:
+        """Text that compares and sorts by code point."""
+
+    @abstractmethod
+    def decimal_type(self, precision: int | None, scale: int | None) -> TypeEngine[Any]:
+        """Decimals, exact."""
+
+    @abstractmethod
+    def json_type(self) -> TypeEngine[Any]:
+        """Lists and dicts."""

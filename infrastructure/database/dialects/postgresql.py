@@ -1,0 +1,162 @@
+"""PostgreSQL, through psycopg 3. The driver is imported with the first engine, not before."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import (
+    NUMERIC,
+    VARCHAR,
+    Column,
+    ColumnElement,
+    Connection,
+    Engine,
+    any_,
+    bindparam,
+    create_engine,
+    event,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.types import TypeEngine
+
+from domain import errors
+from infrastructure.database.dialects.base import Dialect, Settings, Violation
+
+_FAILURES: Mapping[str, type[errors.KitError]] = {
+    "23000": errors.ConflictError,
+    "23001": errors.ForeignKeyViolation,
+    "23502": errors.NotNullViolation,
+    "23503": errors.ForeignKeyViolation,
+    "23505": errors.UniqueViolation,
+    "23514": errors.CheckViolation,
+    "23P01": errors.ConflictError,
+    "25006": errors.ReadOnlyViolation,
+    "25P03": errors.DatabaseUnavailable,
+    "40001": errors.SerializationFailure,
+    "40P01": errors.Deadlock,
+    "55P03": errors.LockTimeout,
+    "57014": errors.TransientError,
+    "57P01": errors.DatabaseUnavailable,
+    "57P02": errors.DatabaseUnavailable,
+    "57P03": errors.DatabaseUnavailable,
+}
+_FAMILIES: Mapping[str, type[errors.KitError]] = {
+    "08": errors.DatabaseUnavailable,
+    "53": errors.DatabaseUnavailable,
+    "58": errors.DatabaseUnavailable,
+}
+
+
+class PostgreSQL(Dialect):
+    """A server, or a cluster behind PgBouncer."""
+
+    def exclusive(self, settings: Settings) -> bool:
+        return False
+
+    def engine(self, settings: Settings) -> Engine:
+        engine = _engine(settings, {})
+        timeouts = {
+            "statement_timeout": settings.statement_timeout,
+            "lock_timeout": settings.lock_timeout,
+        }
+        commands = [
+            f"SET LOCAL {name} = {round(seconds * 1000)}"
+            for name, seconds in timeouts.items()
+            if seconds is not None
+        ]
+        if commands:
+            event.listen(engine, "begin", _Begin("; ".join(commands)))
+        return engine
+
+    def reader(self, settings: Settings, engine: Engine) -> Engine:
+        # Startup options do not pass PgBouncer, and SET LOCAL needs a transaction.
+        if settings.pgbouncer or settings.statement_timeout or settings.lock_timeout:
+            return engine.execution_options(postgresql_readonly=True)
+        reader = _engine(settings, {"options": "-c default_transaction_read_only=on"})
+        return reader.execution_options(isolation_level="AUTOCOMMIT")
+
+    def unit_options(self, *, read_only: bool, isolation_level: str | None) -> Mapping[str, Any]:
+        options: dict[str, Any] = {}
+        if isolation_level is not None:
+            options["isolation_level"] = isolation_level
+            if read_only:
+                options["postgresql_readonly"] = True
+        return options
+
+    def forked(self, settings: Settings, engine: Engine) -> None:
+        engine.dispose(close=False)
+
+    def failure(self, context: ExceptionContext) -> type[errors.KitError] | None:
+        state = getattr(context.original_exception, "sqlstate", None) or ""
+        known = _FAILURES.get(state) or _FAMILIES.get(state[:2])
+        if known is None and (context.is_disconnect or _while_connecting(context)):
+            return errors.DatabaseUnavailable
+        return known
+
+    def violation(self, context: ExceptionContext, kind: type[errors.ConflictError]) -> Violation:
+        # Never the DETAIL: it is translated, and prints the row.
+        said: Any = getattr(context.original_exception, "diag", None)
+        columns = (said.column_name,) if said and said.column_name else ()
+        constraint = None if kind is errors.NotNullViolation else said and said.constraint_name
+        return Violation(kind, said and said.table_name, columns, constraint)
+
+    def among(self, column: Column[Any], values: Collection[Any]) -> ColumnElement[bool]:
+        return column == any_(bindparam(None, list(values), ARRAY(column.type)))
+
+    def by_code_point(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
+        return column.collate("C")
+
+    def text_match(
+        self, column: ColumnElement[Any], operator: str, text: str
+    ) -> ColumnElement[bool]:
+        matches: ColumnElement[bool] = getattr(column, operator)(text, autoescape=True)
+        return matches
+
+    def reserve_keys(
+        self, connection: Connection, column: Column[Any], count: int, above: int
+    ) -> Sequence[int] | None:
+        return None
+
+    def text_type(self, length: int | None) -> TypeEngine[Any]:
+        return VARCHAR(length, collation="C")
+
+    def decimal_type(self, precision: int | None, scale: int | None) -> TypeEngine[Any]:
+        return NUMERIC(precision, scale)
+
+    def json_type(self) -> TypeEngine[Any]:
+        return JSONB(none_as_null=True)
+
+
+class _Begin:
+    """Timeouts for one transaction: SET LOCAL does not leak through the pool."""
+
+    def __init__(self, commands: str) -> None:
+        self.commands = commands
+
+    def __call__(self, connection: Connection) -> None:
+        connection.exec_driver_sql(self.commands)
+
+
+def _engine(settings: Settings, connect_args: dict[str, Any]) -> Engine:
+    connect_args["connect_timeout"] = max(1, round(settings.connect_timeout))
+    if "application_name" not in settings.url.query:
+        connect_args["application_name"] = "infrastructure-kit"
+    if settings.pgbouncer:
+        connect_args["prepare_threshold"] = None
+    return create_engine(
+        settings.url,
+        echo=settings.echo,
+        hide_parameters=True,
+        pool_pre_ping=True,
+        pool_size=settings.pool_size,
+        connect_args=connect_args,
+    )
+
+
+def _while_connecting(context: ExceptionContext) -> bool:
+    return context.connection is None and context.sqlalchemy_exception is not None
+
+
+DIALECT = PostgreSQL()

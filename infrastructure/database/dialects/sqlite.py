@@ -1,0 +1,295 @@
+"""SQLite, through the driver of the standard library.
+
+The driver's own transactions lose updates, break SAVEPOINT and leak rows, so
+it is set to autocommit and every transaction is begun here.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import sqlite3
+import time
+from collections.abc import Collection, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    Column,
+    ColumnElement,
+    Connection,
+    Engine,
+    String,
+    bindparam,
+    column,
+    create_engine,
+    event,
+    func,
+    or_,
+    select,
+)
+from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.pool import QueuePool
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from domain import errors
+from infrastructure.database.dialects.base import Dialect, Settings, Violation
+
+_READ_ONLY = "kit_read_only"
+_CHUNK = 500
+
+_FAILURES: Mapping[str, type[errors.KitError]] = {
+    "SQLITE_BUSY_SNAPSHOT": errors.SerializationFailure,
+    "SQLITE_CONSTRAINT_UNIQUE": errors.UniqueViolation,
+    "SQLITE_CONSTRAINT_PRIMARYKEY": errors.UniqueViolation,
+    "SQLITE_CONSTRAINT_ROWID": errors.UniqueViolation,
+    "SQLITE_CONSTRAINT_FOREIGNKEY": errors.ForeignKeyViolation,
+    "SQLITE_CONSTRAINT_NOTNULL": errors.NotNullViolation,
+    "SQLITE_CONSTRAINT_CHECK": errors.CheckViolation,
+}
+_FAMILIES: Mapping[str, type[errors.KitError]] = {
+    "SQLITE_CONSTRAINT": errors.ConflictError,
+    "SQLITE_BUSY": errors.LockTimeout,
+    "SQLITE_LOCKED": errors.LockTimeout,
+    "SQLITE_READONLY": errors.ReadOnlyViolation,
+    "SQLITE_INTERRUPT": errors.TransientError,
+    "SQLITE_CANTOPEN": errors.DatabaseUnavailable,
+    "SQLITE_CORRUPT": errors.DatabaseUnavailable,
+    "SQLITE_FULL": errors.DatabaseUnavailable,
+    "SQLITE_IOERR": errors.DatabaseUnavailable,
+    "SQLITE_NOTADB": errors.DatabaseUnavailable,
+    "SQLITE_NOMEM": errors.DatabaseUnavailable,
+    "SQLITE_PERM": errors.DatabaseUnavailable,
+}
+
+
+class SQLite(Dialect):
+    """Files in WAL mode, one writer at a time; a memory database is one connection."""
+
+    def exclusive(self, settings: Settings) -> bool:
+        database = settings.url.database or ":memory:"
+        return ":memory:" in database or settings.url.query.get("mode") == "memory"
+
+    def engine(self, settings: Settings) -> Engine:
+        wait = settings.lock_timeout or settings.busy_timeout
+        pool: dict[str, Any] = {"pool_size": settings.pool_size}
+        if self.exclusive(settings):
+            pool = {"pool_size": 1, "max_overflow": 0, "pool_timeout": wait}
+        engine = create_engine(
+            settings.url,
+            echo=settings.echo,
+            hide_parameters=True,
+            json_serializer=_canonical_json,
+            poolclass=QueuePool,
+            connect_args={"timeout": wait, "isolation_level": None, "check_same_thread": False},
+            **pool,
+        )
+        event.listen(engine, "connect", _Connect(wait, wal=not self.exclusive(settings)))
+        event.listen(engine, "begin", _begin)
+        event.listen(engine, "reset", _reset)
+        return engine
+
+    def reader(self, settings: Settings, engine: Engine) -> Engine:
+        return engine
+
+    def unit_options(self, *, read_only: bool, isolation_level: str | None) -> Mapping[str, Any]:
+        # Every transaction of SQLite is serializable: each level that can be asked for is kept.
+        return {_READ_ONLY: True} if read_only else {}
+
+    def forked(self, settings: Settings, engine: Engine) -> None:
+        # The memory database was copied with the process; a file's locks were not.
+        if not self.exclusive(settings):
+            engine.dispose(close=False)
+
+    def failure(self, context: ExceptionContext) -> type[errors.KitError] | None:
+        name = getattr(context.original_exception, "sqlite_errorname", "")
+        family = "_".join(name.split("_")[:2])
+        return _FAILURES.get(name) or _FAMILIES.get(family)
+
+    def violation(self, context: ExceptionContext, kind: type[errors.ConflictError]) -> Violation:
+        if kind is errors.ForeignKeyViolation:
+            return _dangling_reference(context)
+        _, _, named = str(context.original_exception).partition(" constraint failed: ")
+        if kind is errors.CheckViolation:
+            return Violation(kind, constraint=named or None)
+        if match := re.fullmatch(r"index '(.+)'", named):
+            return Violation(kind, constraint=match[1])
+        columns = [part.rpartition(".") for part in named.split(", ") if "." in part]
+        table = columns[0][0] if columns else None
+        return Violation(kind, table, tuple(name for _, _, name in columns))
+
+    def among(self, column_: Column[Any], values: Collection[Any]) -> ColumnElement[bool]:
+        process = column_.type.dialect_impl(_DIALECT).bind_processor(_DIALECT)
+        raw = [process(value) for value in values] if process else list(values)
+        if all(_fits_json(value) for value in raw):
+            each = func.json_each(bindparam(None, json.dumps(raw), String)).table_valued("value")
+            return column_.in_(select(column("value")).select_from(each))
+        # Blobs and infinities have no JSON: the list goes in parts.
+        listed = list(values)
+        parts = [listed[at : at + _CHUNK] for at in range(0, len(listed), _CHUNK)]
+        return or_(*(column_.in_(part) for part in parts))
+
+    def by_code_point(self, column_: ColumnElement[Any]) -> ColumnElement[Any]:
+        return column_
+
+    def text_match(
+        self, column_: ColumnElement[Any], operator: str, text: str
+    ) -> ColumnElement[bool]:
+        # LIKE ignores case here; GLOB does not, and uses an index for a prefix.
+        quoted = re.sub(r"([*?\[])", r"[\1]", text)
+        before = "" if operator == "startswith" else "*"
+        after = "" if operator == "endswith" else "*"
+        return column_.bool_op("GLOB")(f"{before}{quoted}{after}")
+
+    def reserve_keys(
+        self, connection: Connection, column_: Column[Any], count: int, above: int
+    ) -> Sequence[int] | None:
+        # The write lock is held, so nobody else can take them.
+        highest = connection.scalar(select(func.coalesce(func.max(column_), 0))) or 0
+        if column_.table.dialect_options["sqlite"]["autoincrement"]:
+            spent = connection.exec_driver_sql(
+                "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = ?",
+                (column_.table.name,),
+            ).scalar_one()
+            highest = max(highest, spent)
+        first = max(highest, above, 0) + 1
+        return range(first, first + count)
+
+    def text_type(self, length: int | None) -> TypeEngine[Any]:
+        return String(length)
+
+    def decimal_type(self, precision: int | None, scale: int | None) -> TypeEngine[Any]:
+        return _DecimalText(scale)
+
+    def json_type(self) -> TypeEngine[Any]:
+        return JSON(none_as_null=True)
+
+
+class _DecimalText(TypeDecorator[Decimal]):
+    """Decimals as text, compared and sorted as numbers by a collation of ours."""
+
+    impl = String
+    cache_ok = True
+
+    def __init__(self, scale: int | None = None) -> None:
+        super().__init__(collation="DECIMAL")
+        self.scale = scale
+
+    def process_bind_param(self, value: Any, dialect: Any) -> str | None:
+        if value is None:
+            return None
+        number = Decimal(value)
+        return f"{number:f}" if self.scale is None else f"{number:.{self.scale}f}"
+
+    def process_result_value(self, value: Any, dialect: Any) -> Decimal | None:
+        return None if value is None else Decimal(value)
+
+
+def _compare_decimals(left: str, right: str) -> int:
+    a, b = Decimal(left), Decimal(right)
+    return (a > b) - (a < b)
+
+
+def _canonical_json(value: Any) -> str:
+    """One text for equal values, so that they are equal for the database too."""
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    )
+
+
+def _fits_json(value: Any) -> bool:
+    return isinstance(value, int | str) or (isinstance(value, float) and math.isfinite(value))
+
+
+class _Connect:
+    """What every new connection is told before anybody uses it."""
+
+    def __init__(self, wait: float, *, wal: bool) -> None:
+        self.wait = wait
+        self.wal = wal
+
+    def __call__(self, connection: sqlite3.Connection, record: Any) -> None:
+        connection.create_collation("DECIMAL", _compare_decimals)
+        connection.execute("PRAGMA foreign_keys=ON")
+        if connection.execute("PRAGMA foreign_keys").fetchone() != (1,):
+            raise errors.DatabaseUnavailable(
+                "this SQLite was built without foreign keys; use a build that has them"
+            )
+        if self.wal:
+            self._use_wal(connection)
+
+    def _use_wal(self, connection: sqlite3.Connection) -> None:
+        # The busy timeout does not cover this change of mode.
+        deadline = time.monotonic() + self.wait
+        while connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
+            try:
+                connection.execute("PRAGMA journal_mode=WAL")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorname == "SQLITE_READONLY":
+                    return
+                if error.sqlite_errorname != "SQLITE_BUSY" or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.01)
+
+
+def _begin(connection: Connection) -> None:
+    if connection.get_execution_options().get(_READ_ONLY):
+        connection.info[_READ_ONLY] = True
+        connection.exec_driver_sql("PRAGMA query_only=ON")
+        connection.exec_driver_sql("BEGIN DEFERRED")
+    else:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _reset(connection: sqlite3.Connection, record: Any, state: Any) -> None:
+    if record.info.pop(_READ_ONLY, False):
+        connection.execute("PRAGMA query_only=OFF")
+
+
+def _dangling_reference(context: ExceptionContext) -> Violation:
+    """SQLite does not say which reference dangles: do it again, deferred, and ask."""
+    kind = errors.ForeignKeyViolation
+    if context.connection is None:
+        return Violation(kind)
+    raw: Any = context.connection.connection.dbapi_connection
+    cursor = raw.cursor()
+    if context.statement is None:  # a deferred constraint, found at COMMIT
+        return _first_violation(cursor)
+    try:
+        cursor.execute("SAVEPOINT kit_references")
+        cursor.execute("PRAGMA defer_foreign_keys=ON")
+        try:
+            _replay(cursor, context)
+            return _first_violation(cursor)
+        finally:
+            cursor.execute("ROLLBACK TO kit_references")
+            cursor.execute("RELEASE kit_references")
+            cursor.execute("PRAGMA defer_foreign_keys=OFF")
+    except sqlite3.Error:
+        return Violation(kind)
+
+
+def _replay(cursor: sqlite3.Cursor, context: ExceptionContext) -> None:
+    parameters: Any = context.parameters or ()
+    if context.execution_context is not None and context.execution_context.executemany:
+        cursor.executemany(context.statement or "", parameters)
+    else:
+        cursor.execute(context.statement or "", parameters)
+        cursor.fetchall()
+
+
+def _first_violation(cursor: sqlite3.Cursor) -> Violation:
+    broken = cursor.execute("PRAGMA foreign_key_check").fetchone()
+    if broken is None:
+        return Violation(errors.ForeignKeyViolation)
+    table, _, _, number = broken
+    keys = cursor.execute("SELECT * FROM pragma_foreign_key_list(?)", (table,)).fetchall()
+    columns = tuple(key[3] for key in sorted(keys, key=lambda key: key[1]) if key[0] == number)
+    return Violation(errors.ForeignKeyViolation, table, columns)
+
+
+_DIALECT = SQLiteDialect_pysqlite(json_serializer=_canonical_json)
+DIALECT = SQLite()

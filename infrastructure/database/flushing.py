@@ -1,0 +1,262 @@
+"""What happens around a flush: validation before SQL, and what must be remembered of it."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from sqlalchemy import inspect as state_of
+from sqlalchemy import select
+from sqlalchemy.orm import InstanceState, make_transient
+from sqlalchemy.orm.attributes import set_committed_value
+from sqlmodel import Session
+
+from domain.errors import ConcurrencyConflict, UnitOfWorkError, ValidationError
+from infrastructure.database.database import Database
+from infrastructure.database.models import json_changes
+from infrastructure.database.models.mixins import Timestamped
+from infrastructure.database.models.rules import Rules, entity_name, rules_of
+
+VERSION = "_kit_version"
+"""Where a plain entity bears the version of its row."""
+
+_RECENT = 64
+
+
+class Twin(NamedTuple):
+    """An object that the caller still holds, the row made of it, and what it held then."""
+
+    original: Any
+    row: Any
+    values: dict[str, Any]
+
+
+class Newborn(NamedTuple):
+    """A row that this transaction inserted, and whether the database gave it its key."""
+
+    row: Any
+    generated: bool
+
+
+class Tracker:
+    """Watches over the entities of one session from flush to flush."""
+
+    def __init__(self, session: Session, database: Database) -> None:
+        self.session = session
+        self.database = database
+        self.newborns: list[Newborn] = []
+        self.deleted: list[tuple[Any, dict[str, Any]]] = []
+        self._twins: dict[int, Twin] = {}
+        self._originals: dict[int, Any] = {}
+        self._versioned: list[tuple[Any, Any]] = []
+        self._written: list[Any] = []
+        self.reserved: set[int] = set()
+
+    # -- twins -----------------------------------------------------------------------------
+
+    def pair(self, original: Any, row: Any) -> None:
+        """From now on the row is the tracked one, and the original must not change."""
+        self._twins[id(original)] = Twin(original, row, _values(original))
+        self._originals[id(row)] = original
+
+    def twin_of(self, original: Any) -> Any | None:
+        """The row that was made of this object in this transaction."""
+        twin = self._twins.get(id(original))
+        return None if twin is None else twin.row
+
+    def check_twins(self) -> None:
+        """Refuse to go on where a change of an original would be lost."""
+        self._check(self._twins.values())
+
+    def _check(self, twins: Iterable[Twin]) -> None:
+        for original, row, values in twins:
+            if _values(original) != values:
+                raise UnitOfWorkError(
+                    f"{_label(row)}: the object given to the repository was changed afterwards; "
+                    "change the one that it returned, or call update()"
+                )
+
+    # -- around a flush --------------------------------------------------------------------
+
+    def prepare(self) -> None:
+        """Validate everything that is about to be written; nothing has been sent yet."""
+        # All of them at each flush would be quadratic; commit() checks the rest.
+        self._check(list(self._twins.values())[-_RECENT:])
+        json_changes.mark_changed(self.session)
+        now = self.database.clock()
+        new, dirty = list(self.session.new), list(self.session.dirty)
+        for entity in new:
+            validate_new(entity, stamp=now)
+        changed = [entity for entity in dirty if self.session.is_modified(entity)]
+        for entity in changed:
+            _validate_changed(entity)
+            if isinstance(entity, Timestamped):
+                entity.updated_at = now
+        gone = list(self.session.deleted)
+        self._versioned = [(e, _version(e)) for e in changed + gone if rules_of(type(e)).version]
+        self.newborns += [Newborn(entity, self._is_generated(entity)) for entity in new]
+        self.deleted += [(entity, dict(entity.__dict__)) for entity in gone]
+        self._written = new + changed
+
+    def _is_generated(self, entity: Any) -> bool:
+        return None in _keys(entity) or id(entity) in self.reserved
+
+    def finish(self) -> None:
+        """After the SQL: keys go to the originals, too."""
+        json_changes.remember(self.session, self._written)
+        for row in self._written:
+            original = self._originals.get(id(row))
+            if original is not None and original is not row:
+                _give_key(original, row)
+                self.pair(original, row)
+        self._written = []
+        self.reserved.clear()
+
+    def conflict(self) -> ConcurrencyConflict:
+        """The error for a failed version check, naming the entity if it can be found."""
+        candidates = self._versioned
+        if len(candidates) > 1 and not self.database.exclusive:
+            candidates = [one for one in candidates if self._is_stale(*one)][:1]
+        if len(candidates) != 1:
+            names = {entity_name(type(entity)) for entity, _ in self._versioned}
+            return ConcurrencyConflict(" or ".join(sorted(names)))
+        entity = candidates[0][0]
+        return ConcurrencyConflict(entity_name(type(entity)), _key(entity))
+
+    def _is_stale(self, entity: Any, version: Any) -> bool:
+        rules = rules_of(type(entity))
+        keys = zip(rules.keys, _keys(entity), strict=True)
+        query = select(getattr(rules.model, str(rules.version))).where(
+            *(getattr(rules.model, name) == value for name, value in keys)
+        )
+        options = self.database.dialect.unit_options(read_only=True, isolation_level=None)
+        with self.database.engine.connect() as connection:
+            stored = connection.execution_options(**options).scalar(query)
+        return bool(stored != version)
+
+    # -- the end of a transaction ----------------------------------------------------------
+
+    def forget(self) -> None:
+        """After COMMIT: nothing of this transaction can be taken back."""
+        self.newborns.clear()
+        self.deleted.clear()
+        self._twins.clear()
+        self._originals.clear()
+
+    def take_back(self, since: int = 0) -> None:
+        """After a rollback: what was inserted is new again, and has no key of the database."""
+        for row, generated in reversed(self.newborns[since:]):
+            make_transient(row)
+            original = self._originals.pop(id(row), None)
+            self._twins.pop(id(original), None)
+            if generated:
+                _take_key(row, original)
+        del self.newborns[since:]
+
+
+def validate_new(entity: Any, stamp: Any = None) -> None:
+    """Validate all fields of a row that is not stored yet."""
+    rules = rules_of(type(entity))
+    if stamp is not None and isinstance(entity, Timestamped):
+        entity.stamp(stamp)
+    held = entity.__dict__
+    values, _ = rules.whole({name: held[name] for name in rules.columns if name in held})
+    _set(entity, values)
+
+
+def _validate_changed(entity: Any) -> None:
+    rules, state = rules_of(type(entity)), state_of(entity)
+    changed = {
+        name: entity.__dict__[name]
+        for name in state.committed_state
+        if name in rules.columns and name in entity.__dict__
+    }
+    _refuse_fixed(rules, entity, changed)
+    _set(entity, rules.some(changed))
+
+
+def _refuse_fixed(rules: Rules, entity: Any, changed: dict[str, Any]) -> None:
+    attributes = state_of(entity).attrs
+    really = {name for name in changed if attributes[name].history.has_changes()}
+    wrong = {name: "is the key and cannot be changed" for name in rules.keys if name in really}
+    if rules.version in really:
+        wrong[str(rules.version)] = "is counted by the kit; leave it alone"
+    if wrong:
+        raise ValidationError(rules.entity, wrong)
+
+
+def _set(entity: Any, values: dict[str, Any]) -> None:
+    held = entity.__dict__
+    for name, value in values.items():
+        if name not in held or held[name] is not value:
+            setattr(entity, name, value)
+
+
+def _values(original: Any) -> dict[str, Any]:
+    """The fields of an object, as they are now."""
+    if dataclasses.is_dataclass(original) and not hasattr(original, "model_fields"):
+        names: Iterable[str] = [field.name for field in dataclasses.fields(original)]
+    else:
+        names = rules_of(type(original)).columns
+    held = original.__dict__
+    return {
+        name: copy.deepcopy(held[name]) if isinstance(held[name], list | dict) else held[name]
+        for name in names
+        if name in held
+    }
+
+
+def _keys(entity: Any) -> tuple[Any, ...]:
+    return tuple(entity.__dict__.get(name) for name in rules_of(type(entity)).keys)
+
+
+def _key(entity: Any) -> Any:
+    keys = _keys(entity)
+    return keys[0] if len(keys) == 1 else keys
+
+
+def _version(entity: Any) -> Any:
+    return entity.__dict__.get(str(rules_of(type(entity)).version))
+
+
+def _give_key(original: Any, row: Any) -> None:
+    rules = rules_of(type(row))
+    for name in rules.keys:
+        if name in original.__dict__:
+            object.__setattr__(original, name, row.__dict__[name])
+    if rules.version:
+        object.__setattr__(original, VERSION, row.__dict__[rules.version])
+
+
+def _take_key(row: Any, original: Any) -> None:
+    for name in rules_of(type(row)).keys:
+        set_committed_value(row, name, None)
+        if original is not None and name in original.__dict__:
+            object.__setattr__(original, name, None)
+    if original is not None:
+        original.__dict__.pop(VERSION, None)
+
+
+def _label(row: Any) -> str:
+    key = _key(row)
+    return entity_name(type(row)) + ("" if key is None else f" {key!r}")
+
+
+def label_of(state: InstanceState[Any]) -> str:
+    """What a message calls an entity of which only the state may be left."""
+    name = entity_name(state.class_)
+    keys = () if state.key is None else state.key[1]
+    return f"{name} {keys[0] if len(keys) == 1 else keys!r}"
+
+
+def as_plain(row: Any, domain: type[Any]) -> Any:
+    """A plain entity with the values of a row, made without its constructor."""
+    held = row.__dict__
+    plain = object.__new__(domain)
+    plain.__dict__.update({field.name: held[field.name] for field in dataclasses.fields(domain)})
+    version = rules_of(type(row)).version
+    if version is not None:
+        plain.__dict__[VERSION] = held[version]
+    return plain

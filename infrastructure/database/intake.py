@@ -1,0 +1,143 @@
+"""What a repository accepts as an entity, and the row that it makes of it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pydantic
+from sqlalchemy import inspect as state_of
+from sqlmodel import SQLModel
+
+from domain.entity import Entity
+from domain.errors import ConcurrencyConflict, UnitOfWorkError, ValidationError
+from infrastructure.database.flushing import VERSION, validate_new
+from infrastructure.database.models.rules import Rules
+from infrastructure.database.session import UnitSession
+
+
+class Intake:
+    """Rows of one table, from entities, mappings and pydantic schemas."""
+
+    def __init__(self, session: UnitSession, rules: Rules) -> None:
+        self.session = session
+        self.rules = rules
+        self.model = rules.model
+        self.domain: type[Any] = getattr(rules.model, "__entity_class__", rules.model)
+
+    def new(self, given: Any) -> Any:
+        """A validated row that is not stored yet; nothing is queued."""
+        if isinstance(given, self.model):
+            self._refuse_stored(given)
+            validate_new(given)
+            return given
+        if self.session.tracker.twin_of(given) is not None:
+            raise UnitOfWorkError(f"this {self.rules.entity} was created already in this unit")
+        row = self._build(self._values(given))
+        if isinstance(given, self.domain):
+            self.session.tracker.pair(given, row)
+        return row
+
+    def all_new(self, given: Iterable[Any]) -> list[Any]:
+        """The rows of many entities, each given once."""
+        if isinstance(given, str | Mapping | pydantic.BaseModel) or not isinstance(given, Iterable):
+            raise self._refused("entities", "must be a list of entities")
+        entities = list(given)
+        if len({id(entity) for entity in entities}) != len(entities):
+            raise UnitOfWorkError(f"the same {self.rules.entity} was given twice")
+        return [self.new(entity) for entity in entities]
+
+    def is_entity(self, given: Any) -> bool:
+        """Whether this is an entity, and not an id; one of another kind is refused."""
+        if isinstance(given, self.model | self.domain):
+            return True
+        if isinstance(given, Entity | SQLModel):
+            raise self._wrong_type(given)
+        return False
+
+    def values_of(self, entity: Any) -> dict[str, Any]:
+        """The fields of an entity that an update writes."""
+        fixed = {*self.rules.keys, self.rules.version, "updated_at"}
+        values = self._values(entity)
+        return self.rules.some({name: values[name] for name in values if name not in fixed})
+
+    def check_version(self, entity: Any, stored: Any) -> None:
+        """Refuse an entity that was loaded before somebody else changed its row."""
+        if self.rules.version is None:
+            return
+        version = self.version_of(entity)
+        if version is None:
+            raise UnitOfWorkError(
+                f"this {self.rules.entity} bears no version, so that a conflict could not be "
+                "noticed; load it with get_by_id() and change that one"
+            )
+        self.expect_version(version, stored)
+
+    def version_of(self, entity: Any) -> Any:
+        """The version that an entity bears, or None."""
+        name = self.rules.version if isinstance(entity, self.model) else VERSION
+        return entity.__dict__.get(str(name))
+
+    def expect_version(self, expected: Any, stored: Any) -> None:
+        """Fail the unit if the row has another version."""
+        if expected != stored.__dict__[str(self.rules.version)]:
+            error = ConcurrencyConflict(self.rules.entity, _one(self.key_of(stored)))
+            raise self.session.failed_with(error)
+
+    def key_of(self, entity: Any) -> tuple[Any, ...]:
+        """The key of an entity; ``ValidationError`` if it has none yet."""
+        key = tuple(entity.__dict__.get(name) for name in self.rules.keys)
+        if None in key:
+            raise self._refused(self.rules.keys[0], "is missing; create() the entity first")
+        return key
+
+    def parse_key(self, id: Any) -> tuple[Any, ...]:
+        """A key as the database has it, of an id as it was given."""
+        names = self.rules.keys
+        parts = id if isinstance(id, tuple) and len(names) > 1 else (id,)
+        if len(parts) != len(names):
+            raise self._refused(names[0], f"the key is ({', '.join(names)}); give a tuple of these")
+        if None in parts:
+            raise self._refused(names[list(parts).index(None)], "must not be None")
+        return self.rules.key(parts)
+
+    def _refuse_stored(self, row: Any) -> None:
+        if not state_of(row).transient:
+            raise UnitOfWorkError(
+                f"this {self.rules.entity} is stored or queued already; use update()"
+            )
+
+    def _build(self, values: dict[str, Any]) -> Any:
+        related = {name: values.pop(name) for name in self.rules.relationships & values.keys()}
+        self.rules.known(values)
+        row = self.model(**values, **related)
+        if not issubclass(self.model, Entity):  # a plain SQLModel table validates nothing
+            validate_new(row)
+        return row
+
+    def _values(self, given: Any) -> dict[str, Any]:
+        if isinstance(given, self.model):
+            return {
+                name: given.__dict__[name] for name in self.rules.columns if name in given.__dict__
+            }
+        if isinstance(given, self.domain):
+            return {field.name: getattr(given, field.name) for field in dataclasses.fields(given)}
+        if isinstance(given, Mapping):
+            return {str(name): value for name, value in given.items()}
+        if isinstance(given, pydantic.BaseModel) and not hasattr(given, "__table__"):
+            return {name: getattr(given, name) for name in type(given).model_fields}
+        raise self._wrong_type(given)
+
+    def _wrong_type(self, given: Any) -> ValidationError:
+        entity, kind = self.rules.entity, type(given).__name__
+        return self._refused(
+            "entity", f"must be a {entity}, a mapping or a pydantic model, not a {kind}"
+        )
+
+    def _refused(self, field: str, message: str) -> ValidationError:
+        return ValidationError(self.rules.entity, {field: message})
+
+
+def _one(key: tuple[Any, ...]) -> Any:
+    return key[0] if len(key) == 1 else key

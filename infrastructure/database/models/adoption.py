@@ -1,0 +1,163 @@
+"""How a table takes over the fields of its domain class, and what it refuses to."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import types
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+
+import pydantic
+from pydantic_core import PydanticUndefined
+from sqlmodel import Field
+from sqlmodel.main import FieldInfoMetadata, RelationshipInfo, SQLModel
+
+from domain.entity import Entity
+from infrastructure.database.models.types import Json
+
+
+def domain_class(name: str, bases: tuple[type, ...]) -> type[Entity] | None:
+    """The domain's dataclass among the bases of a table, if it has one."""
+    found = [base for base in bases if _is_domain(base)]
+    if not found:
+        return None
+    if len(found) > 1:
+        raise TypeError(f"{name} has two domain classes; a table stores one")
+    domain = found[0]
+    tables = [base for base in bases if issubclass(base, SQLModel)]
+    if bases.index(domain) > min(map(bases.index, tables)):
+        raise TypeError(
+            f"{name}: the entity comes first: class {name}({domain.__name__}, Model, table=True)"
+        )
+    _refuse_what_cannot_work(name, domain)
+    return domain
+
+
+def _is_domain(base: type) -> bool:
+    return issubclass(base, Entity) and not issubclass(base, SQLModel)
+
+
+def _refuse_what_cannot_work(name: str, domain: type[Entity]) -> None:
+    label = f"{name}: {domain.__name__}"
+    parameters: Any = getattr(domain, "__dataclass_params__", None)
+    if parameters is None:
+        raise TypeError(f"{label} is no dataclass; decorate it with @dataclass(eq=False)")
+    if parameters.eq:
+        raise TypeError(
+            f"{label} compares by its fields; write @dataclass(eq=False), an entity is its identity"
+        )
+    if any("__slots__" in base.__dict__ for base in domain.__mro__ if base is not object):
+        raise TypeError(f"{label} has __slots__, which cannot be tracked; leave slots=True out")
+    hints = get_type_hints(domain, include_extras=True)
+    for field, hint in hints.items():
+        if isinstance(hint, dataclasses.InitVar):
+            raise TypeError(
+                f"{label}.{field} is an InitVar, which a loaded row would not have; make it a field"
+            )
+
+
+def adopt(namespace: dict[str, Any], domain: type[Entity]) -> None:
+    """Put the fields of the domain class into the namespace of a table, theirs first.
+
+    What the table declares itself stays, and takes the domain's default where it has none.
+    """
+    declared = own_annotations(namespace)
+    hints = get_type_hints(domain, include_extras=True)
+    adopted: dict[str, Any] = {}
+    for field in dataclasses.fields(domain):  # type: ignore[arg-type]  # it is a dataclass
+        annotation = declared.pop(field.name, None)
+        if annotation is None:
+            adopted[field.name] = hints[field.name]
+            if not isinstance(namespace.get(field.name), RelationshipInfo):
+                namespace.update(_default(field))
+        else:
+            adopted[field.name] = _with_default(namespace, field, annotation)
+    annotations = adopted | declared
+    keys = [name for name in annotations if _is_key(namespace.get(name), annotations[name])]
+    namespace["__annotations__"] = {name: annotations[name] for name in [*keys, *annotations]}
+
+
+def _is_key(value: Any, annotation: Any) -> bool:
+    candidates = [value, *(get_args(annotation) if get_origin(annotation) is Annotated else ())]
+    options = (sql_options(candidate) for candidate in candidates)
+    return any(option is not None and option.primary_key is True for option in options)
+
+
+def _default(field: dataclasses.Field[Any]) -> dict[str, Any]:
+    if field.default is not dataclasses.MISSING:
+        return {field.name: Field(default=field.default)}
+    if field.default_factory is not dataclasses.MISSING:
+        return {field.name: Field(default_factory=field.default_factory)}
+    return {}
+
+
+def _with_default(namespace: dict[str, Any], field: dataclasses.Field[Any], annotation: Any) -> Any:
+    declared = namespace.get(field.name)
+    if not isinstance(declared, pydantic.fields.FieldInfo) or not declared.is_required():
+        return annotation
+    if field.default is not dataclasses.MISSING:
+        namespace[field.name] = pydantic.Field(default=field.default)
+    elif field.default_factory is not dataclasses.MISSING:
+        namespace[field.name] = pydantic.Field(default_factory=field.default_factory)
+    else:
+        return annotation
+    return Annotated[annotation, declared]
+
+
+def store_lists_and_dicts_as_json(namespace: dict[str, Any]) -> None:
+    """Give the fields that SQLModel has no column type for theirs."""
+    annotations = own_annotations(namespace)
+    for name, annotation in annotations.items():
+        value = namespace.get(name, PydanticUndefined)
+        if isinstance(value, RelationshipInfo) or not _is_collection(annotation):
+            continue
+        options = sql_options(value)
+        if options is None and isinstance(value, pydantic.fields.FieldInfo):
+            annotations[name] = Annotated[annotation, Field(sa_type=Json)]
+        elif options is None:
+            namespace[name] = Field(default=value, sa_type=Json)
+        elif options.sa_type is PydanticUndefined and options.sa_column is PydanticUndefined:
+            options.sa_type = Json
+    if annotations:
+        namespace["__annotations__"] = annotations
+
+
+def _is_collection(annotation: Any) -> bool:
+    if get_origin(annotation) is Annotated:
+        annotation = get_args(annotation)[0]
+    if get_origin(annotation) in (Union, types.UnionType):
+        members = [member for member in get_args(annotation) if member is not type(None)]
+        return len(members) == 1 and _is_collection(members[0])
+    return (get_origin(annotation) or annotation) in (list, dict)
+
+
+def sql_options(field: Any) -> FieldInfoMetadata | None:
+    """What SQLModel's ``Field`` was told about the column."""
+    metadata = getattr(field, "metadata", ())
+    return next((item for item in metadata if isinstance(item, FieldInfoMetadata)), None)
+
+
+def own_annotations(namespace: dict[str, Any]) -> dict[str, Any]:
+    """The annotations of a class that is being made."""
+    if "__annotations__" not in namespace and sys.version_info >= (3, 14):
+        import annotationlib
+
+        annotate = annotationlib.get_annotate_from_class_namespace(namespace)
+        if annotate is not None:
+            return annotationlib.call_annotate_function(
+                annotate, format=annotationlib.Format.FORWARDREF
+            )
+    return dict(namespace.get("__annotations__", {}))
+
+
+def refuse_string_annotations(name: str, namespace: dict[str, Any]) -> None:
+    """Relationships break where annotations are strings."""
+    annotations = own_annotations(namespace)
+    for field, value in namespace.items():
+        if isinstance(value, RelationshipInfo) and isinstance(annotations.get(field), str):
+            quoted = annotations[field].startswith(("'", '"'))
+            if not quoted:
+                raise TypeError(
+                    f"{name}.{field}: relationships do not work in a module with "
+                    "`from __future__ import annotations`; remove that line"
+                )

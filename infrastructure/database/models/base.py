@@ -1,0 +1,170 @@
+"""The base of all tables: SQLModel, validated, with the identity of an entity.
+
+``class PersonModel(Person, Model, table=True)`` is a row and a ``Person`` in
+one; ``class Tag(Model, table=True)`` needs no domain class.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, Self
+
+from pydantic_core import PydanticUndefined
+from sqlalchemy import Column, MetaData
+from sqlalchemy.orm import registry
+from sqlmodel import SQLModel
+from sqlmodel.main import SQLModelMetaclass
+
+from domain.entity import Entity
+from infrastructure.database.models import adoption
+from infrastructure.database.models.rules import rules_of
+from infrastructure.database.models.types import portable
+
+NAMING_CONVENTION = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class ModelMeta(SQLModelMetaclass):
+    """Makes tables of domain classes. SQLModel requires a metaclass; this one adds to it."""
+
+    def __new__(
+        mcs,
+        name: str,
+        bases: tuple[type[Any], ...],
+        namespace: dict[str, Any],
+        **options: Any,
+    ) -> Any:
+        table = bool(options.get("table"))
+        domain = adoption.domain_class(name, bases) if table else None
+        if table:
+            adoption.refuse_string_annotations(name, namespace)
+            namespace.setdefault("__init__", _construct)
+        if domain is not None:
+            adoption.adopt(namespace, domain)
+            if domain.__dataclass_params__.repr:  # type: ignore[attr-defined]  # a dataclass
+                namespace.setdefault("__repr__", SQLModel.__repr__)
+        adoption.store_lists_and_dicts_as_json(namespace)
+        cls = super().__new__(mcs, name, bases, namespace, **options)
+        if table:
+            cls.__entity_class__ = domain or cls
+            _refuse_model_validators(cls)
+            _use_portable_types(cls)
+        return cls
+
+
+class Model(
+    Entity,
+    SQLModel,
+    metaclass=ModelMeta,
+    registry=registry(metadata=MetaData(naming_convention=NAMING_CONVENTION)),
+):
+    """The base of all tables.
+
+    Construction validates: the fields, then the domain's rules, then the
+    relationships. Loading validates nothing and runs no constructor.
+    """
+
+    __mapper_args__: ClassVar[Any] = {"eager_defaults": True}
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        """Order the columns: the key, what the class declares, what its mixins add."""
+        fields = cls.__pydantic_fields__
+        declared = adoption.own_annotations(dict(cls.__dict__))
+        options = {name: adoption.sql_options(field) for name, field in fields.items()}
+        keys = [name for name, option in options.items() if option and option.primary_key is True]
+        ordered = [*keys, *(name for name in declared if name in fields)]
+        for name in dict.fromkeys([*ordered, *fields]):
+            fields[name] = fields.pop(name)
+
+    def _identity(self) -> Any:
+        keys = rules_of(type(self)).keys
+        values = tuple(self.__dict__.get(key) for key in keys)
+        if any(value is None for value in values):
+            return None
+        return values[0] if len(values) == 1 else values
+
+    def __repr_args__(self) -> Iterator[tuple[str, Any]]:
+        held = self.__dict__
+        return ((name, held[name]) for name in type(self).model_fields if name in held)
+
+    @classmethod
+    def model_validate(
+        cls,
+        obj: Any,
+        *,
+        strict: bool | None = None,
+        from_attributes: bool | None = None,
+        context: dict[str, Any] | None = None,
+        update: dict[str, Any] | None = None,
+    ) -> Self:
+        """A validated row from a mapping, or from the attributes of any object."""
+        if not cls.model_config.get("table"):
+            return super().model_validate(
+                obj,
+                strict=strict,
+                from_attributes=from_attributes,
+                context=context,
+                update=update,
+            )
+        return cls(**(_values_of(cls, obj) | (update or {})))
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A new row with the same values, not connected to the stored one."""
+        if not self.model_config.get("table"):
+            return super().model_copy(update=update, deep=deep)
+        return type(self)(**(_values_of(type(self), self) | dict(update or {})))
+
+    def __copy__(self) -> Self:
+        return self.model_copy()
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        return self.model_copy(deep=True)
+
+
+def _values_of(cls: type[Model], source: Any) -> dict[str, Any]:
+    if isinstance(source, Mapping):
+        return dict(source)
+    return {name: getattr(source, name) for name in cls.model_fields if hasattr(source, name)}
+
+
+def _construct(self: Any, **data: Any) -> None:
+    """The constructor of every table: validated fields, the domain's own, relationships."""
+    rules = rules_of(type(self))
+    related = {name: data.pop(name) for name in rules.relationships if name in data}
+    values, given = rules.whole(data)
+    domain = type(self).__entity_class__
+    rest = dict(values)
+    if domain is not type(self) and dataclasses.is_dataclass(domain):
+        taken = {
+            field.name: rest.pop(field.name) for field in dataclasses.fields(domain) if field.init
+        }
+        domain.__init__(self, **taken)
+    for name, value in (rest | related).items():
+        setattr(self, name, value)
+    object.__setattr__(self, "__pydantic_fields_set__", given)
+
+
+def _use_portable_types(cls: Any) -> None:
+    for name, field in cls.__pydantic_fields__.items():
+        column = cls.__dict__.get(name)
+        options = adoption.sql_options(field)
+        explicit = options and (
+            options.sa_type is not PydanticUndefined or options.sa_column is not PydanticUndefined
+        )
+        if isinstance(column, Column) and not explicit:
+            column.type = portable(column.type)
+
+
+def _refuse_model_validators(cls: Any) -> None:
+    if cls.__pydantic_decorators__.model_validators:
+        raise TypeError(
+            f"{cls.__name__} has a model validator, which does not see a stored row whole; "
+            "put a rule across fields into a domain class's __post_init__"
+        )

@@ -1,0 +1,159 @@
+"""What a column can hold, checked before SQL so that every database agrees.
+
+Each check returns None for a value that can be stored, else what is wrong with it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from datetime import UTC, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import BigInteger, Double, Float, Integer, Interval, SmallInteger, String, Time
+from sqlalchemy.types import TypeDecorator, TypeEngine
+from sqlmodel.sql.sqltypes import UTCDateTime
+
+from infrastructure.database.models.types import EnumName, ExactDecimal, Json, Text
+
+Check = Callable[[Any], str | None]
+
+_INTERVAL_DAYS = 700_000
+
+
+def check_for(type_: TypeEngine[Any], *, any_size: bool = False) -> Check | None:
+    """The check of a column type, or None where every value of its Python type fits.
+
+    ``any_size`` is for values to compare with, which may be longer than what is stored.
+    """
+    match type_:
+        case EnumName():
+            return None
+        case Text() | String():
+            return text(None if any_size else type_.length)
+        case ExactDecimal():
+            return decimal(None, None) if any_size else decimal(type_.precision, type_.scale)
+        case Json():
+            return json_value
+        case UTCDateTime():
+            return aware_datetime
+        case Interval():
+            return interval
+        case TypeDecorator():
+            return check_for(type_.impl_instance, any_size=any_size)
+        case SmallInteger():
+            return integer(16)
+        case BigInteger():
+            return integer(64)
+        case Integer():
+            return integer(32)
+        case Float() | Double():
+            return floating
+        case Time():
+            return naive_time
+        case _:
+            return None
+
+
+def text(length: int | None) -> Check:
+    def check(value: Any) -> str | None:
+        if not isinstance(value, str):
+            return None
+        if length is not None and len(value) > length:
+            return f"is longer than {length} characters"
+        return _character(value)
+
+    return check
+
+
+def _character(value: str) -> str | None:
+    if "\0" in value:
+        return "holds a NUL character, which PostgreSQL cannot store"
+    if value.isascii():
+        return None
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return "holds a lone surrogate, which is no character"
+    return None
+
+
+def integer(bits: int) -> Check:
+    low, high = -(1 << bits - 1), (1 << bits - 1) - 1
+
+    def check(value: Any) -> str | None:
+        if isinstance(value, int) and not low <= value <= high:
+            return f"does not fit into {bits} bits ({low} to {high})"
+        return None
+
+    return check
+
+
+def floating(value: Any) -> str | None:
+    if isinstance(value, float) and math.isnan(value):
+        return "is not a number (NaN); use None for an unknown one"
+    return None
+
+
+def decimal(precision: int | None, scale: int | None) -> Check:
+    def check(value: Any) -> str | None:
+        if not isinstance(value, Decimal):
+            return None
+        if not value.is_finite():
+            return "is not a finite number"
+        _, digits, exponent = value.normalize().as_tuple()
+        places = max(-int(exponent), 0)
+        if scale is not None and places > scale:
+            return f"has more than {scale} decimal places; round it first"
+        whole = max(len(digits) + int(exponent), 0)
+        if precision is not None and whole > precision - (scale or 0):
+            return f"has more than {precision - (scale or 0)} digits before the point"
+        if whole > 131_072 or places > 16_383:
+            return "has more digits than PostgreSQL can store"
+        return None
+
+    return check
+
+
+def aware_datetime(value: Any) -> str | None:
+    if not isinstance(value, datetime):
+        return None
+    if value.utcoffset() is None:
+        return "has no time zone; use datetime.now(UTC), or NaiveDatetime as the field's type"
+    try:
+        value.astimezone(UTC)
+    except OverflowError:
+        return "is out of range in UTC"
+    return None
+
+
+def interval(value: Any) -> str | None:
+    if isinstance(value, timedelta) and abs(value.days) > _INTERVAL_DAYS:
+        return f"is longer than {_INTERVAL_DAYS} days"
+    return None
+
+
+def naive_time(value: Any) -> str | None:
+    if isinstance(value, time) and value.tzinfo is not None:
+        return "has a time zone, which a time column does not keep"
+    return None
+
+
+def json_value(value: Any) -> str | None:
+    """Everything in it must be JSON, and must come back as it was."""
+    match value:
+        case None | bool() | int():
+            return None
+        case str():
+            return _character(value)
+        case float():
+            return None if math.isfinite(value) else "holds a number that JSON does not have"
+        case list():
+            return next((wrong for item in value if (wrong := json_value(item))), None)
+        case dict():
+            if any(not isinstance(key, str) for key in value):
+                return "holds a key that is no text"
+            return json_value([*value, *value.values()])
+        case _:
+            return f"holds a {type(value).__name__}, which JSON does not have"

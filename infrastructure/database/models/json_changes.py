@@ -1,0 +1,91 @@
+"""Notices what changed inside the lists and dicts of loaded rows.
+
+SQLAlchemy sees an attribute that is set, not a list that grows. So each loaded
+row with JSON columns is kept, with their text, until its transaction ends.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from sqlalchemy import JSON, event
+from sqlalchemy import inspect as state_of
+from sqlalchemy.orm import InstanceState, Session, object_session
+from sqlalchemy.orm.attributes import flag_modified
+
+from infrastructure.database.models.types import Json
+
+_KEY = "kit_json"
+
+
+def watch(model: type[Any]) -> None:
+    """Notice changes in the rows of this model, if it has JSON columns."""
+    if _json_fields(model) and not event.contains(model, "load", _remember):
+        event.listen(model, "load", _remember)
+        event.listen(model, "refresh", _remember)
+
+
+def remember(session: Session, entities: Iterable[Any]) -> None:
+    """From now on, what these hold counts as unchanged."""
+    for entity in entities:
+        if _json_fields(type(entity)):
+            state_of(entity).info[_KEY] = _texts(entity)
+            session.info.setdefault(_KEY, {})[id(entity)] = entity
+
+
+def mark_changed(session: Session) -> None:
+    """Make SQLAlchemy write what changed inside."""
+    for entity in changed_in(session):
+        old = state_of(entity).info[_KEY]
+        for name, text in _texts(entity).items():
+            if old.get(name) != text:
+                flag_modified(entity, name)
+
+
+def changed_in(session: Session) -> Iterator[Any]:
+    """The entities of a session that changed inside."""
+    for entity in session.info.get(_KEY, {}).values():
+        if entity in session and changed(state_of(entity)):
+            yield entity
+
+
+def changed(state: InstanceState[Any]) -> bool:
+    """Whether an entity changed inside since it was loaded or written."""
+    entity = state.obj()
+    known = state.info.get(_KEY) if entity is not None else None
+    return known is not None and known != _texts(entity)
+
+
+def forget(session: Session) -> None:
+    """Let go of the entities of a session."""
+    session.info.pop(_KEY, None)
+
+
+def _remember(entity: Any, *_: Any) -> None:
+    session = object_session(entity)
+    if session is not None:
+        remember(session, [entity])
+
+
+def _json_fields(model: type[Any]) -> tuple[str, ...]:
+    known = model.__dict__.get("__json_fields__")
+    if known is None:
+        attributes = state_of(model).column_attrs
+        known = tuple(
+            attribute.key
+            for attribute in attributes
+            if isinstance(attribute.columns[0].type, JSON | Json)
+        )
+        type.__setattr__(model, "__json_fields__", known)
+    return tuple(known)
+
+
+def _texts(entity: Any) -> dict[str, str]:
+    values = entity.__dict__
+    return {
+        name: json.dumps(values[name], sort_keys=True, default=repr)
+        for name in _json_fields(type(entity))
+        if name in values
+    }

@@ -1,0 +1,170 @@
+"""Validation of table rows, which SQLModel leaves out: whole ones, and single fields."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+from functools import cache
+from typing import Any, get_args
+from uuid import UUID
+
+import pydantic
+from sqlalchemy import Column
+from sqlalchemy import inspect as mapping_of
+from sqlmodel import SQLModel
+
+from domain.errors import ValidationError
+from infrastructure.database.models.columns import Check, check_for
+
+
+def entity_name(model: type[Any]) -> str:
+    """The name of the domain class, for errors."""
+    return str(getattr(model, "__entity_class__", model).__name__)
+
+
+class Rules:
+    """What a row of one table may hold."""
+
+    def __init__(self, model: type[SQLModel]) -> None:
+        mapper = mapping_of(model)
+        self.model = model
+        self.entity = entity_name(model)
+        self.columns: dict[str, Column[Any]] = {
+            attribute.key: column
+            for attribute in mapper.column_attrs
+            if isinstance(column := attribute.columns[0], Column)
+        }
+        self.keys = tuple(mapper.get_property_by_column(key).key for key in mapper.primary_key)
+        version = mapper.version_id_col
+        self.version = None if version is None else mapper.get_property_by_column(version).key
+        self.timestamped = "updated_at" in self.columns and hasattr(model, "stamp")
+        self.relationships = frozenset(mapper.relationships.keys())
+        checks = ((name, check_for(column.type)) for name, column in self.columns.items())
+        self._checks: dict[str, Check] = {name: check for name, check in checks if check}
+        self._operands: dict[str, Operand] = {}
+
+    def whole(self, values: Mapping[str, Any]) -> tuple[dict[str, Any], set[str]]:
+        """All fields, converted, defaults included; and the names of those that were given."""
+        self.known(values)
+        scratch = self.model.__new__(self.model)
+        try:
+            self.model.__pydantic_validator__.validate_python(dict(values), self_instance=scratch)
+        except pydantic.ValidationError as error:
+            raise self._invalid(error) from None
+        self._check(scratch.__dict__)
+        return scratch.__dict__, scratch.__pydantic_fields_set__
+
+    def some(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Some fields, converted."""
+        self.known(values)
+        scratch = self.model.__new__(self.model)
+        wrong: dict[str, str] = {}
+        for name, value in values.items():
+            try:
+                self.model.__pydantic_validator__.validate_assignment(scratch, name, value)
+            except pydantic.ValidationError as error:
+                wrong |= _messages(error)
+        if wrong:
+            raise ValidationError(self.entity, wrong)
+        self._check(scratch.__dict__)
+        return scratch.__dict__
+
+    def one(self, name: str, value: Any) -> Any:
+        """One field, converted."""
+        return self.some({name: value})[name]
+
+    def operand(self, name: str, value: Any) -> Any:
+        """A value that a field may be compared with: of its type, though not bound by its rules.
+
+        A value that had to be converted is refused: Python would not find it equal.
+        """
+        return self._operand_of(name).accept(value)
+
+    def key(self, parts: Sequence[Any]) -> tuple[Any, ...]:
+        """The parts of a key, converted."""
+        operands = [self._operand_of(name) for name in self.keys]
+        if all(op.is_exact(part) for op, part in zip(operands, parts, strict=True)):
+            return tuple(op.accept(part) for op, part in zip(operands, parts, strict=True))
+        values = self.some(dict(zip(self.keys, parts, strict=True)))
+        return tuple(values[name] for name in self.keys)
+
+    def _operand_of(self, name: str) -> Operand:
+        self.known([name])
+        if name not in self._operands:
+            annotation = self.model.model_fields[name].annotation
+            self._operands[name] = Operand(self.entity, name, annotation, self.columns[name])
+        return self._operands[name]
+
+    def known(self, names: Iterable[str]) -> None:
+        """Refuse names that are no fields."""
+        unknown = [name for name in names if name not in self.columns]
+        if unknown:
+            raise ValidationError(self.entity, {name: self._no_field(name) for name in unknown})
+
+    def _no_field(self, name: str) -> str:
+        if name in self.relationships:
+            return "is a relationship, not a field"
+        near = difflib.get_close_matches(name, self.columns, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(self.columns)}"
+        return f"is no field of {self.entity}; {hint}"
+
+    def _check(self, values: Mapping[str, Any]) -> None:
+        wrong = {
+            name: message
+            for name, check in self._checks.items()
+            if name in values and (message := check(values[name])) is not None
+        }
+        if wrong:
+            raise ValidationError(self.entity, wrong)
+
+    def _invalid(self, error: pydantic.ValidationError) -> ValidationError:
+        return ValidationError(self.entity, _messages(error))
+
+
+class Operand:
+    """What one field may be compared with."""
+
+    def __init__(self, entity: str, name: str, annotation: Any, column: Column[Any]) -> None:
+        self.entity = entity
+        self.name = name
+        self._exact = [kind for kind in (get_args(annotation) or (annotation,)) if kind in _SIMPLE]
+        self._adapter: pydantic.TypeAdapter[Any] = pydantic.TypeAdapter(annotation)
+        self._check = check_for(column.type, any_size=True)
+
+    def is_exact(self, value: Any) -> bool:
+        """Whether the value has the type of the field, so that nothing has to be converted."""
+        return type(value) in self._exact
+
+    def accept(self, value: Any) -> Any:
+        """The value, in the type of the field; ``ValidationError`` if it has another meaning."""
+        converted = value if self.is_exact(value) else self._convert(value)
+        wrong = self._check(converted) if self._check else None
+        if wrong:
+            raise ValidationError(self.entity, {self.name: wrong})
+        return converted
+
+    def _convert(self, value: Any) -> Any:
+        try:
+            converted = self._adapter.validate_python(value)
+        except pydantic.ValidationError as error:
+            message = next(iter(_messages(error).values()))
+            raise ValidationError(self.entity, {self.name: message}) from None
+        if converted != value:
+            message = f"must be compared with a value of type {type(converted).__name__}"
+            raise ValidationError(self.entity, {self.name: message})
+        return converted
+
+
+_SIMPLE = (int, str, bool, UUID, date)
+
+
+def _messages(error: pydantic.ValidationError) -> dict[str, str]:
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    return {".".join(map(str, item["loc"])) or "value": item["msg"] for item in found}
+
+
+@cache
+def rules_of(model: type[Any]) -> Rules:
+    """The rules of a table, made once."""
+    return Rules(model)

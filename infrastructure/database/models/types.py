@@ -1,0 +1,102 @@
+"""Column types whose values compare, sort and survive alike on every database."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from enum import Enum
+from typing import Any
+
+from sqlalchemy import JSON, Numeric, String
+from sqlalchemy import Enum as SqlEnum
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator, TypeEngine
+from sqlmodel.sql.sqltypes import AutoString
+
+from infrastructure.database.dialects import dialect_named
+
+
+class Text(TypeDecorator[str]):
+    """Text that compares and sorts by code point."""
+
+    impl = String
+    cache_ok = True
+
+    def __init__(self, length: int | None = None) -> None:
+        super().__init__(length)
+        self.length = length
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return dialect.type_descriptor(dialect_named(dialect.name).text_type(self.length))
+
+
+class ExactDecimal(TypeDecorator[Decimal]):
+    """Decimals that are stored, compared and sorted exactly. Sums are made in Python."""
+
+    impl = Numeric
+    cache_ok = True
+
+    def __init__(self, precision: int | None = None, scale: int | None = None) -> None:
+        super().__init__(precision, scale)
+        self.precision = precision
+        self.scale = scale
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        ours = dialect_named(dialect.name).decimal_type(self.precision, self.scale)
+        return dialect.type_descriptor(ours)
+
+
+class Json(TypeDecorator[Any]):
+    """Lists and dicts, as JSON. None is NULL. Changes inside them are noticed at the flush."""
+
+    impl = JSON
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return dialect.type_descriptor(dialect_named(dialect.name).json_type())
+
+
+class EnumName(TypeDecorator[Enum]):
+    """An enum by the names of its members, as text."""
+
+    impl = String
+    cache_ok = True
+
+    def __init__(self, enum: type[Enum], length: int | None = None) -> None:
+        self.enum = enum
+        self.length = length or max((len(name) for name in enum.__members__), default=1)
+        super().__init__(self.length)
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return dialect.type_descriptor(dialect_named(dialect.name).text_type(self.length))
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
+        return None if value is None else self.enum(value).name
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Enum | None:
+        return None if value is None else self.enum[value]
+
+
+def portable(type_: TypeEngine[Any]) -> TypeEngine[Any]:
+    """What the kit uses in place of a type that SQLModel chose from an annotation."""
+    match type_:
+        case AutoString():
+            return Text(getattr(type_.impl, "length", None))
+        case SqlEnum() if type_.enum_class is not None:
+            return EnumName(type_.enum_class)
+        case Numeric() if type_.asdecimal:
+            return ExactDecimal(type_.precision, type_.scale)
+        case _:
+            return type_
+
+
+def plain(type_: TypeEngine[Any]) -> TypeEngine[Any]:
+    """The type below all decorators."""
+    while isinstance(type_, TypeDecorator) and not isinstance(
+        type_, Text | ExactDecimal | Json | EnumName
+    ):
+        type_ = type_.impl_instance
+    return type_
+
+
+__all__ = ["EnumName", "ExactDecimal", "Json", "Text", "datetime", "plain", "portable"]

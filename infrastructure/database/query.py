@@ -1,0 +1,211 @@
+"""Specifications, orders and limits, as SQL."""
+
+from __future__ import annotations
+
+import operator as operators
+import string
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    String,
+    UnaryExpression,
+    and_,
+    false,
+    func,
+    not_,
+    or_,
+    select,
+    true,
+)
+from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy.sql import operators as sql_operators
+from sqlalchemy.sql.elements import ClauseElement
+
+from domain.errors import ValidationError
+from domain.specification import (
+    And,
+    Between,
+    Comparison,
+    Constant,
+    In,
+    IsNone,
+    Not,
+    Or,
+    Specification,
+    Text,
+)
+from infrastructure.database.dialects import Dialect
+from infrastructure.database.models.rules import Rules
+from infrastructure.database.models.types import EnumName, Json, plain
+from infrastructure.database.models.types import Text as TextType
+
+Criterion = Specification | ColumnElement[bool]
+Order = str | ColumnElement[Any] | InstrumentedAttribute[Any]
+
+_MOST = 2**63 - 1
+_ASCII_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
+_COMPARISONS: Mapping[str, Callable[[Any, Any], Any]] = {
+    "==": operators.eq,
+    "!=": operators.ne,
+    "<": operators.lt,
+    "<=": operators.le,
+    ">": operators.gt,
+    ">=": operators.ge,
+}
+
+
+class Translator:
+    """Says in SQL what the domain says about one table."""
+
+    def __init__(self, rules: Rules, dialect: Dialect) -> None:
+        self.rules = rules
+        self.dialect = dialect
+
+    # -- criteria --------------------------------------------------------------------------
+
+    def conditions(self, criteria: Sequence[Any]) -> list[ColumnElement[bool]]:
+        """What must hold, all of it; a criterion that means nothing is refused."""
+        return [self._condition(criterion) for criterion in criteria]
+
+    def _condition(self, criterion: Any) -> ColumnElement[bool]:
+        if isinstance(criterion, Specification):
+            return self._translate(criterion)
+        if isinstance(criterion, ClauseElement | InstrumentedAttribute):
+            return self._of_this_table(criterion)
+        raise self._refused(
+            "criteria",
+            f"cannot be a {type(criterion).__name__}; use where() or a column expression",
+        )
+
+    def _of_this_table(self, expression: Any) -> ColumnElement[bool]:
+        # Another table here would be joined with every row of this one.
+        froms = select(self.rules.model).where(expression).get_final_froms()
+        if len(froms) > 1:
+            raise self._refused("criteria", "name another table; use exists() or in_(select(…))")
+        condition: ColumnElement[bool] = expression
+        return condition
+
+    def _translate(self, spec: Specification) -> ColumnElement[bool]:
+        match spec:
+            case And():
+                return and_(*map(self._translate, _terms(spec, And)))
+            case Or():
+                return or_(*map(self._translate, _terms(spec, Or)))
+            case Not():
+                return not_(self._translate(spec.inner))
+            case Constant():
+                return true() if spec.value else false()
+            case IsNone():
+                return self._column(spec.field).is_(None)
+            case Comparison():
+                return self._compare(spec.field, spec.operator, spec.value)
+            case Between():
+                return and_(
+                    self._compare(spec.field, ">=", spec.low),
+                    self._compare(spec.field, "<=", spec.high),
+                )
+            case In():
+                values = [self.rules.operand(spec.field, value) for value in spec.values]
+                self._column(spec.field)
+                among = self.dialect.among(self.rules.columns[spec.field], values)
+                return among if values else false()
+            case Text():
+                return self._text(spec)
+            case _:
+                return self._translate(spec.expression())
+
+    def _compare(self, field: str, operator: str, value: Any) -> ColumnElement[bool]:
+        column = self._column(field)
+        if operator not in ("==", "!="):
+            if isinstance(self.rules.columns[field].type, Json | EnumName):
+                raise self._refused(field, f"has no order; {operator} cannot be asked")
+            column = self.sortable(field)
+        compared: ColumnElement[bool] = _COMPARISONS[operator](
+            column, self.rules.operand(field, value)
+        )
+        return compared
+
+    def _text(self, spec: Text) -> ColumnElement[bool]:
+        column = self._column(spec.field)
+        if not self._is_text(spec.field):
+            raise self._refused(spec.field, f"is not text; {spec.operator}() needs text")
+        text = self.rules.operand(spec.field, spec.text)
+        if spec.ignore_case:
+            folded = func.lower(self.dialect.by_code_point(column))
+            return self.dialect.text_match(folded, spec.operator, text.translate(_ASCII_LOWER))
+        return self.dialect.text_match(column, spec.operator, text)
+
+    def _column(self, field: str) -> ColumnElement[Any]:
+        self.rules.known([field])
+        column: ColumnElement[Any] = getattr(self.rules.model, field)
+        return column
+
+    def _is_text(self, field: str) -> bool:
+        return isinstance(plain(self.rules.columns[field].type), TextType | String)
+
+    def sortable(self, field: str) -> ColumnElement[Any]:
+        """The column, comparing by code point if it is text."""
+        column = self._column(field)
+        ours = isinstance(self.rules.columns[field].type, TextType | EnumName)
+        return column if ours or not self._is_text(field) else self.dialect.by_code_point(column)
+
+    # -- order and limits ------------------------------------------------------------------
+
+    def ordering(self, order_by: Any) -> list[ColumnElement[Any]]:
+        """``"name"``, ``"-name"`` or column expressions; None is the greatest value."""
+        one = isinstance(order_by, str | ClauseElement | InstrumentedAttribute)
+        return [self._order(order) for order in ([order_by] if one else order_by)]
+
+    def _order(self, order: Any) -> ColumnElement[Any]:
+        if isinstance(order, str):
+            name = order.removeprefix("-")
+            return self._directed(name, descending=order.startswith("-"))
+        if isinstance(order, InstrumentedAttribute) and order.key in self.rules.columns:
+            return self._directed(order.key, descending=False)
+        if isinstance(order, UnaryExpression) and (name := self._name_of(order)) is not None:
+            return self._directed(name, descending=order.modifier is sql_operators.desc_op)
+        if isinstance(order, ClauseElement):
+            return self._of_this_table(order)
+        raise self._refused("order_by", 'takes names ("-age") or column expressions')
+
+    def _name_of(self, order: UnaryExpression[Any]) -> str | None:
+        """The field of ``column.asc()`` and ``column.desc()``."""
+        if order.modifier not in (sql_operators.asc_op, sql_operators.desc_op):
+            return None
+        names = (name for name, column in self.rules.columns.items() if order.element is column)
+        return next(names, None)
+
+    def _directed(self, field: str, *, descending: bool) -> ColumnElement[Any]:
+        self.rules.known([field])
+        column, nullable = self.sortable(field), self.rules.columns[field].nullable
+        if isinstance(self.rules.columns[field].type, Json):
+            raise self._refused("order_by", f"{field} has no order")
+        if descending:
+            return column.desc().nulls_first() if nullable else column.desc()
+        return column.asc().nulls_last() if nullable else column.asc()
+
+    def number(self, name: str, value: int | None) -> int | None:
+        """A limit or an offset: a whole number from 0."""
+        if value is None:
+            return None
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise self._refused(name, "must be a whole number")
+        if not 0 <= value <= _MOST:
+            raise self._refused(name, "must be from 0 to 2^63-1")
+        return value
+
+    def _refused(self, field: str, message: str) -> ValidationError:
+        return ValidationError(self.rules.entity, {field: message})
+
+
+def _terms(spec: And | Or, kind: type[And | Or]) -> Iterator[Specification]:
+    """What a chain of the same operator joins; a loop, because chains can be long."""
+    pending: list[Specification] = [spec]
+    while pending:
+        term = pending.pop()
+        if isinstance(term, kind):
+            pending += (term.right, term.left)
+        else:
+            yield term

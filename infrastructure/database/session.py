@@ -1,0 +1,363 @@
+"""The session of one block: what makes it safe to use, and what it remembers.
+
+It knows which thread uses it, whether it failed, and which entities of earlier
+transactions must not be changed any more.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, TypeVar, cast
+
+from sqlalchemy import TextClause, event
+from sqlalchemy import exc as sql_errors
+from sqlalchemy import inspect as state_of
+from sqlalchemy.orm import (
+    InstanceState,
+    SessionTransaction,
+    make_transient,
+    make_transient_to_detached,
+)
+from sqlalchemy.orm.exc import StaleDataError
+from sqlmodel import Session
+
+from domain.errors import (
+    DatabaseUnavailable,
+    KitError,
+    LockTimeout,
+    ReadOnlyViolation,
+    UnitOfWorkError,
+)
+from infrastructure.database.database import Database
+from infrastructure.database.flushing import Tracker, label_of
+from infrastructure.database.models import json_changes
+from infrastructure.database.models.rules import rules_of
+
+_Method = TypeVar("_Method", bound=Callable[..., Any])
+
+_active: ContextVar[tuple[weakref.ref[Any], ...]] = ContextVar("kit_units", default=())
+
+
+def _guarded(method: _Method, *, begins: bool = True) -> _Method:
+    """Refuse misuse, allow one thread at a time, and let errors out without the driver's."""
+
+    @functools.wraps(method)
+    def call(self: UnitSession, *args: Any, **options: Any) -> Any:
+        if not self.lock.acquire(blocking=False):
+            raise UnitOfWorkError(TWO_THREADS)
+        try:
+            self.check()
+            if begins and not self.begun:
+                self.begin_unit()
+            return method(self, *args, **options)
+        except KitError as error:
+            if error.driver_error is not None:
+                error.__cause__ = None  # its text may hold values of the row
+            raise
+        except StaleDataError:
+            raise self.failed_with(self.tracker.conflict()) from None
+        except sql_errors.TimeoutError:
+            raise self.failed_with(self._no_connection()) from None
+        finally:
+            self.lock.release()
+
+    return cast(_Method, call)
+
+
+class UnitSession(Session):
+    """A SQLModel session that lives as long as one block; the unit ends its transactions."""
+
+    def __init__(
+        self,
+        database: Database,
+        lock: threading.RLock,
+        *,
+        read_only: bool,
+        isolation_level: str | None,
+    ) -> None:
+        plain_reads = read_only and isolation_level is None
+        options = database.dialect.unit_options(
+            read_only=read_only, isolation_level=isolation_level
+        )
+        super().__init__(
+            database.reader if plain_reads else database.engine,
+            expire_on_commit=False,
+            execution_options={**options, "kit_unit": weakref.ref(self)},
+        )
+        self.database = database
+        self.lock = lock
+        self.read_only = read_only
+        self.tracker = Tracker(self, database)
+        self.begun = self.wrote = self.committing = self.left = False
+        self.depth = 0
+        self.failure: BaseException | None = None
+        self.failed_at = 0
+        self._settled: list[InstanceState[Any]] = []
+
+    # -- what state it is in ---------------------------------------------------------------
+
+    def check(self) -> None:
+        """Raise if the unit cannot be used."""
+        if self.left:
+            raise UnitOfWorkError("the block was left; open a new unit of work")
+        if self.failure is not None:
+            raise UnitOfWorkError(
+                "the unit has failed; call rollback(), or leave the block and begin again"
+            ) from self.failure
+
+    def fail(self, error: BaseException) -> None:
+        """Remember the first failure; it holds until a rollback."""
+        if self.failure is None:
+            self.failure = error
+            self.failed_at = self.depth
+
+    def failed_with(self, error: KitError) -> KitError:
+        """``fail``, for an error that is about to be raised."""
+        self.fail(error)
+        return error
+
+    def begin_unit(self) -> None:
+        """Refuse a second writing unit in the same context: it would wait for itself."""
+        others = [unit for ref in _active.get() if (unit := ref()) is not None and unit.begun]
+        for other in others:
+            self._refuse_beside(other)
+        _active.set(tuple(weakref.ref(unit) for unit in [*others, self]))
+        self.begun = True
+
+    def _refuse_beside(self, other: UnitSession) -> None:
+        if other.database.key != self.database.key:
+            return
+        if not self.read_only and not other.read_only:
+            raise UnitOfWorkError(
+                "a writing unit is open here already and this one would wait for it; use that "
+                "one, with savepoint() for a part that may fail"
+            )
+        if self.database.exclusive:
+            raise UnitOfWorkError("a memory database serves one unit at a time; leave that one")
+
+    def _no_connection(self) -> KitError:
+        if self.database.exclusive:
+            return LockTimeout("another thread is using the memory database, which serves one")
+        return DatabaseUnavailable(
+            f"{self.database.url}: no connection was free in time; leave units sooner, or raise "
+            "pool_size"
+        )
+
+    def has_unsaved(self) -> bool:
+        """Whether leaving now would lose writes."""
+        return self.wrote or bool(self.new or self.deleted) or self.is_changed()
+
+    def is_changed(self) -> bool:
+        """Whether a loaded entity was changed since the last flush."""
+        return any(json_changes.changed_in(self)) or any(map(self.is_modified, self.dirty))
+
+    def refuse_lost_changes(self) -> None:
+        """Raise if an entity of an earlier transaction was changed."""
+        for state in self._settled:
+            if state.modified or json_changes.changed(state):
+                raise UnitOfWorkError(
+                    f"{label_of(state)} was changed after its transaction had ended; store the "
+                    "change with update(), or load it again"
+                )
+
+    def release(self, entity: Any) -> None:
+        """The changes of an entity of an earlier transaction are taken care of."""
+        state: InstanceState[Any] = state_of(entity)
+        self._settled = [settled for settled in self._settled if settled is not state]
+
+    # -- how a transaction ends ------------------------------------------------------------
+
+    def store(self) -> None:
+        """COMMIT; afterwards nothing is loaded, and what was loaded stays readable."""
+        self.flush()
+        self.tracker.check_twins()
+        self.refuse_lost_changes()
+        if self.in_transaction():
+            self._load_expired()
+            self._commit()
+        self.tracker.forget()
+        self.settle()
+
+    def _send_commit(self) -> None:
+        self.committing = True
+        try:
+            super().commit()
+        finally:
+            self.committing = False
+
+    _commit = _guarded(_send_commit)
+
+    def undo(self) -> None:
+        """ROLLBACK; raises nothing, so that the caller's own error reaches its caller."""
+        self.settle()
+        try:
+            super().rollback()
+        except Exception:
+            super().invalidate()
+        self._restore_deleted()
+        self.tracker.take_back()
+        self.tracker.forget()
+        self.failure = None
+
+    def leave(self) -> None:
+        """End whatever is going on, and give the connection back."""
+        self.undo()
+        self.left = True
+        super().close()
+
+    def settle(self) -> None:
+        """Detach everything: values stay, and a change from now on is noticed."""
+        self._settled = [state for state in self._settled if state.obj() or state.modified]
+        states: list[InstanceState[Any]] = [state_of(entity) for entity in self]
+        self.expunge_all()
+        json_changes.forget(self)
+        for state in states:
+            if state.key is not None:
+                _detach(state)
+                self._settled.append(state)
+        self.wrote = self.begun = False
+
+    def _restore_deleted(self) -> None:
+        # SQLAlchemy brings them back to the session, empty.
+        self.expunge_all()
+        for entity, values in self.tracker.deleted:
+            entity.__dict__.update(values)
+            _detach(state_of(entity))
+
+    def _load_expired(self) -> None:
+        """Read what the database computed, while it can be read."""
+        for entity in list(self.identity_map.values()):
+            names = state_of(entity).expired_attributes & rules_of(type(entity)).columns.keys()
+            if names:
+                self.refresh(entity, names)
+
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """A part that can be undone alone."""
+        nested = self._begin_savepoint()
+        since = len(self.tracker.newborns)
+        self.depth += 1
+        try:
+            yield
+            self.flush()
+            self._refuse_failed()
+        except BaseException:
+            self._undo_savepoint(nested, since)
+            raise
+        finally:
+            self.depth -= 1
+        if nested is not None:
+            nested.commit()
+
+    def _refuse_failed(self) -> None:
+        if self.failure is not None:
+            raise UnitOfWorkError(
+                "a statement in this savepoint failed, so that the savepoint was rolled back; "
+                "let the error leave the block"
+            ) from self.failure
+
+    def _make_savepoint(self) -> SessionTransaction | None:
+        if self.read_only:  # there is nothing to undo, and autocommit knows no savepoints
+            return None
+        nested = super().begin_nested()
+        super().connection()  # SAVEPOINT is sent now, for those who use the driver directly
+        return nested
+
+    _begin_savepoint = _guarded(_make_savepoint)
+
+    def _undo_savepoint(self, nested: SessionTransaction | None, since: int) -> None:
+        mark = self.failed_at
+        try:
+            if nested is not None:
+                nested.rollback()
+        except Exception as error:  # the connection is lost: the whole unit has failed
+            self.failure, self.failed_at = self.failure or error, 0
+            return
+        if mark >= self.depth:
+            self.failure = None
+        self.tracker.take_back(since)
+        self._reload_expired()
+
+    def _reload_expired(self) -> None:
+        """After ROLLBACK TO: read again what SQLAlchemy emptied."""
+        for entity in list(self.identity_map.values()):
+            if state_of(entity).expired_attributes:
+                try:
+                    super().refresh(entity)
+                except sql_errors.InvalidRequestError:  # its row is gone
+                    self.expunge(entity)
+
+    # -- what SQLAlchemy offers, guarded ---------------------------------------------------
+
+    add = _guarded(Session.add, begins=False)
+    delete = _guarded(Session.delete, begins=False)
+    connection = _guarded(Session.connection)
+    get = _guarded(Session.get)
+    merge = _guarded(Session.merge)
+    refresh = _guarded(Session.refresh)
+    scalar = _guarded(Session.scalar)
+    scalars = _guarded(Session.scalars)
+    execute = _guarded(Session.execute)
+    exec = _guarded(Session.exec)
+
+    def flush(self, objects: Any = None) -> None:
+        """Validate, then write what is new, changed or deleted."""
+        if self.new or self.deleted or self.dirty or any(json_changes.changed_in(self)):
+            self._flush_validated()
+
+    def _validate_and_flush(self) -> None:
+        if self.read_only:
+            raise ReadOnlyViolation("the unit is read-only; open a writing one: UnitOfWork()")
+        self.tracker.prepare()
+        self.wrote = True
+        super().flush()
+        self.tracker.finish()
+
+    _flush_validated = _guarded(_validate_and_flush)
+
+    def commit(self) -> None:
+        """Refused: the unit runs hooks and checks that this would leave out."""
+        raise UnitOfWorkError("the unit owns the transaction; call uow.commit()")
+
+    def rollback(self) -> None:
+        """Refused, like ``commit``."""
+        raise UnitOfWorkError("the unit owns the transaction; call uow.rollback()")
+
+    def begin_nested(self) -> Any:
+        """Refused, like ``commit``."""
+        raise UnitOfWorkError("the unit owns the transaction; use uow.savepoint()")
+
+
+_READING = {"SELECT", "VALUES", "EXPLAIN", "PRAGMA", "SHOW", "SET", "WITH"}
+
+TWO_THREADS = "two threads use this unit at the same time; give each a unit of its own"
+
+
+def _detach(state: InstanceState[Any]) -> None:
+    """Make a loaded entity detached and unchanged, with the values that it has."""
+    entity = state.obj()
+    if entity is not None:
+        make_transient(entity)
+        make_transient_to_detached(entity)
+
+
+@event.listens_for(UnitSession, "after_rollback")
+def _keep_values(session: UnitSession) -> None:
+    """Detach before SQLAlchemy empties what is loaded; savepoints read it again instead."""
+    if session.get_nested_transaction() is None:
+        session.settle()
+
+
+@event.listens_for(UnitSession, "do_orm_execute")
+def _notice_writes(context: Any) -> None:
+    statement = context.statement
+    if context.is_insert or context.is_update or context.is_delete:
+        context.session.wrote = True
+    elif isinstance(statement, TextClause):
+        verb = statement.text.split(maxsplit=1)[:1]
+        context.session.wrote |= "".join(verb).upper() not in _READING

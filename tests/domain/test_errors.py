@@ -1,0 +1,167 @@
+"""The error tree: its shape, its messages, and that it crosses processes."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import pickle
+import re
+import sqlite3
+from typing import Any
+
+import pytest
+
+from domain import errors
+from domain.errors import (
+    AfterCommitError,
+    ConcurrencyConflict,
+    ConflictError,
+    EntityNotFound,
+    KitError,
+    MultipleEntitiesFound,
+    UniqueViolation,
+    ValidationError,
+)
+
+TREE = {
+    "KitError": "Exception",
+    "ValidationError": "KitError",
+    "EntityNotFound": "KitError",
+    "MultipleEntitiesFound": "KitError",
+    "ConflictError": "KitError",
+    "UniqueViolation": "ConflictError",
+    "ForeignKeyViolation": "ConflictError",
+    "NotNullViolation": "ConflictError",
+    "CheckViolation": "ConflictError",
+    "ConcurrencyConflict": "ConflictError",
+    "TransientError": "KitError",
+    "SerializationFailure": "TransientError",
+    "Deadlock": "TransientError",
+    "LockTimeout": "TransientError",
+    "DatabaseUnavailable": "TransientError",
+    "CommitOutcomeUnknown": "KitError",
+    "AfterCommitError": "KitError",
+    "UnitOfWorkError": "KitError",
+    "ReadOnlyViolation": "KitError",
+    "CacheError": "KitError",
+    "MessagingError": "KitError",
+    "ExternalServiceError": "KitError",
+    "UncommittedChangesWarning": "UserWarning",
+}
+
+CLASSES: dict[str, Any] = {
+    name: kind
+    for name, kind in vars(errors).items()
+    if inspect.isclass(kind) and kind.__module__ == errors.__name__
+}
+
+CONFLICT = ("Person", ("email",), "uq_people_email")
+ARGUMENTS: dict[str, tuple[Any, ...]] = {
+    "ValidationError": ("Person", {"email": "must look like name@example.com", "name": "is blank"}),
+    "EntityNotFound": ("Person", 7),
+    "MultipleEntitiesFound": ("Person",),
+    "ConcurrencyConflict": ("Person", 7),
+    "AfterCommitError": ([ValueError("one"), KeyError("two")],),
+} | {name: CONFLICT for name in TREE if name == "ConflictError" or name.endswith("Violation")}
+ARGUMENTS["ReadOnlyViolation"] = ("the unit is read-only",)
+
+
+def make(name: str) -> KitError:
+    error: KitError = CLASSES[name](*ARGUMENTS.get(name, ("what happened",)))
+    return error
+
+
+every_error = pytest.mark.parametrize("name", [n for n in TREE if not n.endswith("Warning")])
+
+
+def test_the_tree_is_the_documented_one() -> None:
+    assert {name: kind.__base__.__name__ for name, kind in CLASSES.items()} == TREE
+
+
+def test_the_docstring_draws_the_whole_tree() -> None:
+    drawn: dict[str, str] = {}
+    path: list[str] = []
+    pattern = re.compile(r"^    (?P<lines>[│ ]*)(?:[├└]── )?(?P<name>[A-Z]\w+)", re.MULTILINE)
+    drawing = (errors.__doc__ or "").split("``UncommittedChangesWarning``")[0]
+    for match in pattern.finditer(drawing):
+        depth = 0 if not path else len(match["lines"]) // 4 + 1
+        path[depth:] = [match["name"]]
+        drawn[match["name"]] = path[depth - 1] if depth else "Exception"
+    assert drawn == {name: base for name, base in TREE.items() if base != "UserWarning"}
+
+
+@every_error
+def test_every_error_survives_pickling_with_all_it_knows(name: str) -> None:
+    error = make(name)
+    error.driver_error = sqlite3.IntegrityError("UNIQUE constraint failed: people.email")
+    error.add_note("while importing")
+    for again in (pickle.loads(pickle.dumps(error)), copy.copy(error), copy.deepcopy(error)):
+        assert type(again) is type(error)
+        assert str(again) == str(error)
+        assert describe(again) == describe(error)
+
+
+def describe(error: KitError) -> dict[str, str]:
+    """Exceptions are equal only to themselves, so their descriptions are compared."""
+    assert error.driver_error is not None
+    return {key: repr(value) for key, value in vars(error).items()}
+
+
+@every_error
+def test_every_error_has_a_message_and_knows_of_no_driver_at_first(name: str) -> None:
+    error = make(name)
+    assert str(error)
+    assert error.driver_error is None
+
+
+@every_error
+def test_no_message_repeats_what_the_driver_said(name: str) -> None:
+    error = make(name)
+    error.driver_error = sqlite3.IntegrityError("DETAIL: (secret@example.com) exists")
+    assert "secret" not in str(error) + repr(error)
+
+
+def test_a_validation_error_names_every_wrong_field_and_what_is_wrong() -> None:
+    given = {"name": "is blank", "email": "is no address"}
+    error = ValidationError("Person", given)
+    given.clear()
+    assert error.errors == {"name": "is blank", "email": "is no address"}
+    assert str(error) == "Person is not valid: name: is blank; email: is no address"
+
+
+def test_a_missing_entity_is_named_with_its_id() -> None:
+    error = EntityNotFound("Person", 7)
+    assert (error.entity, error.id) == ("Person", 7)
+    assert str(error) == "no Person has the id 7"
+    assert str(EntityNotFound("Person")) == "no Person satisfies the criteria"
+
+
+def test_too_many_entities_come_with_the_next_step() -> None:
+    error = MultipleEntitiesFound("Person")
+    assert error.entity == "Person"
+    assert "first()" in str(error)
+
+
+def test_a_conflict_names_entity_fields_and_constraint() -> None:
+    error = UniqueViolation("Person", ["team_id", "email"], "uq_people_team_id_email")
+    assert error.entity == "Person"
+    assert error.fields == ("team_id", "email")
+    assert error.constraint == "uq_people_team_id_email"
+    assert str(error).startswith("Person.team_id, email is already taken")
+    assert str(error).endswith("(constraint uq_people_team_id_email)")
+    assert str(ConflictError("Person")) == "Person violates a constraint"
+
+
+def test_a_concurrency_conflict_knows_which_entity_was_changed() -> None:
+    error = ConcurrencyConflict("Person", 7)
+    assert (error.entity, error.id, error.fields) == ("Person", 7, ("version",))
+    assert error.constraint is None
+    assert str(error).startswith("Person 7 was changed by somebody else")
+
+
+def test_a_failed_hook_is_counted_and_named_but_not_quoted() -> None:
+    error = AfterCommitError([ValueError("secret"), KeyError("secret")])
+    assert [type(e) for e in error.errors] == [ValueError, KeyError]
+    assert "2" in str(error)
+    assert "ValueError, KeyError" in str(error)
+    assert "secret" not in str(error)
