@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, ClassVar, Generic, TypeVar, cast, get_args, get_origin, overload
+from typing import Any, ClassVar, Generic, Self, TypeVar, cast, get_args, get_origin, overload
 
-from sqlalchemy import Select, delete, exists, func, select, tuple_, update
-from sqlalchemy import inspect as mapping_of
+from sqlalchemy import delete, exists, func, select, update
 from sqlalchemy.orm.attributes import flag_modified
 from sqlmodel import SQLModel
 
@@ -19,15 +19,13 @@ from domain.errors import (
     ValidationError,
 )
 from infrastructure.database.flushing import as_plain
-from infrastructure.database.intake import Intake
+from infrastructure.database.intake import Intake, bare
 from infrastructure.database.models.json_changes import watch
-from infrastructure.database.models.rules import rules_of
-from infrastructure.database.query import Criterion, Order, Translator
+from infrastructure.database.query import Criterion, Order
+from infrastructure.database.rows import Key, Rows
 from infrastructure.database.session import UnitSession
 
 E = TypeVar("E")
-
-_CHUNK = 500
 
 
 class BaseRepository(Generic[E]):
@@ -44,6 +42,9 @@ class BaseRepository(Generic[E]):
     model: type[E]
     default_order: ClassVar[Order | Sequence[Order]] = ()
     """The order of ``get_all`` and ``first`` where none is asked for."""
+
+    load: Sequence[str] = ()
+    """Relationships that are loaded with every read: one more query for each, never N."""
 
     _entity: ClassVar[type[Any] | None] = None
 
@@ -62,7 +63,7 @@ class BaseRepository(Generic[E]):
             raise TypeError(f"{cls.__name__}: {model.__name__} is no table; set model to one")
         if not issubclass(model, entity):
             raise TypeError(f"{cls.__name__}: {model.__name__} is no {entity.__name__}")
-        cls.model = model
+        cast(Any, cls).model = model
 
     def __init__(self, session: UnitSession, model: type[E] | None = None) -> None:
         table: Any = model if model is not None else getattr(type(self), "model", None)
@@ -70,13 +71,20 @@ class BaseRepository(Generic[E]):
             raise TypeError(f"{getattr(table, '__name__', table)!r} is no table")
         self.model = table
         self._unit = session
-        self._rules = rules_of(table)
+        self._rows = Rows(session, table)
+        self._rules = self._rows.rules
         self._intake = Intake(session, self._rules)
-        self._say = Translator(self._rules, session.database.dialect)
         entity = type(self)._entity
         self._plain = session.read_only and entity is not None and not issubclass(entity, SQLModel)
         self._given: weakref.WeakValueDictionary[Any, Any] = weakref.WeakValueDictionary()
         watch(table)
+
+    def loading(self, *names: str) -> Self:
+        """This repository for one use, with these relationships loaded besides ``load``."""
+        loading = copy.copy(self)
+        loading.load = (*self.load, *names)
+        loading._rows.options(names)
+        return loading
 
     @property
     def session(self) -> UnitSession:
@@ -94,9 +102,13 @@ class BaseRepository(Generic[E]):
         """
         session, key = self.session, self._intake.parse_key(id)
         if for_update:
-            return self._lock(key)
+            return cast("E | None", self._lock(key))
         known = self._given.get(key)
-        return known if known is not None else self._hand_out(session.get(self.model, key))
+        if known is not None:
+            return cast(E, known)
+        if self.load:
+            return cast("E | None", self._hand_out(self._rows.by_keys([key], self.load).get(key)))
+        return cast("E | None", self._hand_out(session.get(self.model, key)))
 
     def require(self, id: Any, /, *, for_update: bool = False) -> E:
         """``get_by_id``, but raises ``EntityNotFound``."""
@@ -109,12 +121,9 @@ class BaseRepository(Generic[E]):
         """The entities with these ids, in this order; any number, missing ones left out."""
         if isinstance(ids, str | bytes | Mapping) or not isinstance(ids, Iterable):
             raise ValidationError(self._rules.entity, {"ids": "must be a list of ids"})
-        session, keys = self.session, [self._intake.parse_key(id) for id in ids]
-        found = {key: row for key in dict.fromkeys(keys) if (row := self._loaded(key)) is not None}
-        missing = [key for key in dict.fromkeys(keys) if key not in found]
-        for criterion in self._among(missing):
-            for row in session.scalars(select(self.model).where(criterion)):
-                found[self._intake.key_of(row)] = row
+        self.session.check()
+        keys = [self._intake.parse_key(id) for id in ids]
+        found = self._rows.by_keys(list(dict.fromkeys(keys)), self.load)
         return [self._hand_out(found[key]) for key in keys if key in found]
 
     def get_all(
@@ -125,9 +134,10 @@ class BaseRepository(Generic[E]):
         offset: int | None = None,
     ) -> list[E]:
         """All that satisfy the criteria. Text is ordered by code point, None is the greatest."""
-        session, query = self.session, self._select(criteria, order_by or self.default_order)
-        query = query.limit(self._say.number("limit", limit))
-        query = query.offset(self._say.number("offset", offset))
+        session, ordering = self.session, self.default_order if _nothing(order_by) else order_by
+        query = self._rows.select(criteria, ordering, self.load)
+        query = query.limit(self._rows.say.number("limit", limit))
+        query = query.offset(self._rows.say.number("offset", offset))
         return [self._hand_out(row) for row in session.scalars(query).all()]
 
     def first(self, *criteria: Criterion, order_by: Order | Sequence[Order] = ()) -> E | None:
@@ -147,11 +157,11 @@ class BaseRepository(Generic[E]):
     def count(self, *criteria: Criterion) -> int:
         """How many satisfy the criteria."""
         query = select(func.count()).select_from(self.model)
-        return self.session.scalar(query.where(*self._say.conditions(criteria))) or 0
+        return self.session.scalar(query.where(*self._rows.say.conditions(criteria))) or 0
 
     def exists(self, *criteria: Criterion) -> bool:
         """Whether any satisfies the criteria."""
-        inner = select(1).select_from(self.model).where(*self._say.conditions(criteria))
+        inner = select(1).select_from(self.model).where(*self._rows.say.conditions(criteria))
         return bool(self.session.scalar(select(exists(inner))))
 
     # -- writing ---------------------------------------------------------------------------
@@ -169,7 +179,7 @@ class BaseRepository(Generic[E]):
         session = self._writing()
         session.flush()
         rows = self._intake.all_new(entities)
-        self._reserve_keys(rows)
+        self._rows.reserve_keys(rows)
         for row in rows:
             session.add(row)
         session.flush()
@@ -228,7 +238,7 @@ class BaseRepository(Generic[E]):
             .values({getattr(self.model, name): value for name, value in values.items()})
             .execution_options(synchronize_session=False)
         )
-        self._reload()
+        self._rows.reload()
         return cast(int, cast(Any, done).rowcount)
 
     def delete_where(self, *criteria: Criterion) -> int:
@@ -238,7 +248,7 @@ class BaseRepository(Generic[E]):
         done = session.execute(
             delete(self.model).where(*conditions).execution_options(synchronize_session=False)
         )
-        self._reload()
+        self._rows.reload()
         return cast(int, cast(Any, done).rowcount)
 
     # -- how ------------------------------------------------------------------------------
@@ -253,46 +263,11 @@ class BaseRepository(Generic[E]):
         if row is None or not self._plain:
             return row
         plain = as_plain(row, cast(Any, type(self)._entity))
-        return self._given.setdefault(self._intake.key_of(row), plain)
+        return self._given.setdefault(self._rows.key_of(row), plain)
 
-    def _select(self, criteria: Sequence[Any], order_by: Any) -> Select[Any]:
-        query = select(self.model).where(*self._say.conditions(criteria))
-        return query.order_by(*self._say.ordering(order_by))
-
-    def _lock(self, key: tuple[Any, ...]) -> E | None:
-        session = self._writing()
-        mine = dict(zip(self._rules.keys, key, strict=True))
-        query = select(self.model).filter_by(**mine).with_for_update()
-        return session.scalars(query.execution_options(populate_existing=True)).one_or_none()
-
-    def _loaded(self, key: tuple[Any, ...]) -> Any | None:
-        identity = mapping_of(self.model).identity_key_from_primary_key(key)
-        return self._unit.identity_map.get(identity)
-
-    def _among(self, keys: Sequence[tuple[Any, ...]]) -> Iterable[Any]:
-        """Criteria for any number of keys; composite ones go in parts."""
-        columns = [self._rules.columns[name] for name in self._rules.keys]
-        if not keys:
-            return
-        if len(columns) == 1:
-            yield self._unit.database.dialect.among(columns[0], [key[0] for key in keys])
-            return
-        for at in range(0, len(keys), _CHUNK):
-            yield tuple_(*columns).in_(keys[at : at + _CHUNK])
-
-    def _reserve_keys(self, rows: Sequence[Any]) -> None:
-        """Give all rows their keys at once where INSERT would return them one by one."""
-        column = mapping_of(self.model).local_table.autoincrement_column
-        if column is None or len(rows) < 2:
-            return
-        name = self._rules.keys[0]
-        without = [row for row in rows if getattr(row, name) is None]
-        given = max((getattr(row, name) or 0 for row in rows), default=0)
-        connection = self._unit.connection()
-        keys = self._unit.database.dialect.reserve_keys(connection, column, len(without), given)
-        for row, key in zip(without, keys or (), strict=False):
-            setattr(row, name, key)
-            self._unit.tracker.reserved.add(id(row))
+    def _lock(self, key: Key) -> Any | None:
+        self._writing()
+        return self._rows.locked(key, self.load)
 
     def _change(self, id: Any, changes: dict[str, Any]) -> E:
         version, name = None, self._rules.version
@@ -302,13 +277,13 @@ class BaseRepository(Generic[E]):
         if keys.keys() & changes.keys():
             raise ValidationError(self._rules.entity, keys)
         values = self._rules.some(changes)
-        row = self.require(id)
+        row: Any = self.require(id)
         if version is not None:
             self._intake.expect_version(version, row)
         for field, value in values.items():
             setattr(row, field, value)
         self._unit.flush()
-        return row
+        return cast(E, row)
 
     def _replace(self, entity: Any) -> E:
         """Write all fields of an entity that this unit did not load."""
@@ -316,7 +291,7 @@ class BaseRepository(Generic[E]):
         tracker = self._unit.tracker
         row: Any = tracker.twin_of(entity)
         if row is None:
-            row = self.require(key if len(key) > 1 else key[0])
+            row = self.require(bare(key))
             self._intake.check_version(entity, row)
         if self._unit.is_modified(row):
             raise UnitOfWorkError(
@@ -338,7 +313,7 @@ class BaseRepository(Generic[E]):
         key = self._intake.key_of(given) if is_entity else self._intake.parse_key(given)
         row = self._lock(key)
         if row is None:
-            raise EntityNotFound(self._rules.entity, key if len(key) > 1 else key[0])
+            raise EntityNotFound(self._rules.entity, bare(key))
         if is_entity and self._intake.version_of(given) is not None:
             self._intake.check_version(given, row)
         return row
@@ -348,7 +323,7 @@ class BaseRepository(Generic[E]):
             raise ValidationError(
                 self._rules.entity, {"criteria": "are missing; say ALL if every row is meant"}
             )
-        return self._say.conditions(criteria)
+        return self._rows.say.conditions(criteria)
 
     def _stamps(self, changes: Mapping[str, Any]) -> dict[str, Any]:
         stamps: dict[str, Any] = {}
@@ -358,17 +333,6 @@ class BaseRepository(Generic[E]):
             stamps["updated_at"] = self._unit.database.clock()
         return stamps
 
-    def _reload(self) -> None:
-        """Read loaded entities again after a set-based write; those that are gone leave."""
-        session = self._unit
-        loaded = {
-            self._intake.key_of(row): row
-            for row in list(session.identity_map.values())
-            if isinstance(row, self.model)
-        }
-        for criterion in self._among(list(loaded)):
-            query = select(self.model).where(criterion)
-            for row in session.scalars(query.execution_options(populate_existing=True)):
-                loaded.pop(self._intake.key_of(row), None)
-        for row in loaded.values():
-            session.expunge(cast(Any, row))
+
+def _nothing(order_by: Any) -> bool:
+    return isinstance(order_by, Sequence) and not order_by

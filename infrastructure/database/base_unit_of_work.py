@@ -174,7 +174,7 @@ class BaseUnitOfWork:
         for hook in hooks:
             try:
                 hook()
-            except Exception as error:  # all of them run; the caller gets every failure
+            except Exception as error:  # noqa: BLE001 -- all run; the caller gets every failure
                 errors.append(error)
         if errors:
             raise AfterCommitError(errors) from errors[0]

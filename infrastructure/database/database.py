@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import threading
 import weakref
@@ -169,16 +170,10 @@ def _nobody() -> None:
     return None
 
 
-_fork_lock = threading.Lock()
-_forks_watched = False
-
-
+@functools.cache
 def _watch_forks() -> None:
-    global _forks_watched
-    with _fork_lock:
-        if not _forks_watched and hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=_after_fork)
-        _forks_watched = True
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=_after_fork)
 
 
 def _after_fork() -> None:

@@ -82,7 +82,7 @@ class Intake:
     def expect_version(self, expected: Any, stored: Any) -> None:
         """Fail the unit if the row has another version."""
         if expected != stored.__dict__[str(self.rules.version)]:
-            error = ConcurrencyConflict(self.rules.entity, _one(self.key_of(stored)))
+            error = ConcurrencyConflict(self.rules.entity, bare(self.key_of(stored)))
             raise self.session.failed_with(error)
 
     def key_of(self, entity: Any) -> tuple[Any, ...]:
@@ -94,10 +94,13 @@ class Intake:
 
     def parse_key(self, id: Any) -> tuple[Any, ...]:
         """A key as the database has it, of an id as it was given."""
-        names = self.rules.keys
-        parts = id if isinstance(id, tuple) and len(names) > 1 else (id,)
+        names: list[str] = list(self.rules.keys)
+        composite = len(names) > 1 and isinstance(id, tuple)
+        parts: tuple[Any, ...] = id if composite else (id,)
         if len(parts) != len(names):
-            raise self._refused(names[0], f"the key is ({', '.join(names)}); give a tuple of these")
+            raise self._refused(
+                names[0], f"the key is ({', '.join(names)}); give a tuple of these"
+            )
         if None in parts:
             raise self._refused(names[list(parts).index(None)], "must not be None")
         return self.rules.key(parts)
@@ -139,5 +142,6 @@ class Intake:
         return ValidationError(self.rules.entity, {field: message})
 
 
-def _one(key: tuple[Any, ...]) -> Any:
+def bare(key: tuple[Any, ...]) -> Any:
+    """A key as it is given: a tuple only if it is composite."""
     return key[0] if len(key) == 1 else key

@@ -164,13 +164,13 @@ class Translator:
             return self._directed(name, descending=order.startswith("-"))
         if isinstance(order, InstrumentedAttribute) and order.key in self.rules.columns:
             return self._directed(order.key, descending=False)
-        if isinstance(order, UnaryExpression) and (name := self._name_of(order)) is not None:
-            return self._directed(name, descending=order.modifier is sql_operators.desc_op)
+        if isinstance(order, UnaryExpression) and (field := self._field_of(order)) is not None:
+            return self._directed(field, descending=order.modifier is sql_operators.desc_op)
         if isinstance(order, ClauseElement):
             return self._of_this_table(order)
         raise self._refused("order_by", 'takes names ("-age") or column expressions')
 
-    def _name_of(self, order: UnaryExpression[Any]) -> str | None:
+    def _field_of(self, order: UnaryExpression[Any]) -> str | None:
         """The field of ``column.asc()`` and ``column.desc()``."""
         if order.modifier not in (sql_operators.asc_op, sql_operators.desc_op):
             return None
@@ -186,7 +186,7 @@ class Translator:
             return column.desc().nulls_first() if nullable else column.desc()
         return column.asc().nulls_last() if nullable else column.asc()
 
-    def number(self, name: str, value: int | None) -> int | None:
+    def number(self, name: str, value: Any) -> int | None:
         """A limit or an offset: a whole number from 0."""
         if value is None:
             return None

@@ -12,7 +12,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from sqlalchemy import TextClause, event
 from sqlalchemy import exc as sql_errors
@@ -197,7 +197,7 @@ class UnitSession(Session):
         self.settle()
         try:
             super().rollback()
-        except Exception:
+        except Exception:  # noqa: BLE001 -- whatever it is, the connection goes
             super().invalidate()
         self._restore_deleted()
         self.tracker.take_back()
@@ -275,7 +275,7 @@ class UnitSession(Session):
         try:
             if nested is not None:
                 nested.rollback()
-        except Exception as error:  # the connection is lost: the whole unit has failed
+        except Exception as error:  # noqa: BLE001 -- the connection is lost: all has failed
             self.failure, self.failed_at = self.failure or error, 0
             return
         if mark >= self.depth:
@@ -294,16 +294,17 @@ class UnitSession(Session):
 
     # -- what SQLAlchemy offers, guarded ---------------------------------------------------
 
-    add = _guarded(Session.add, begins=False)
-    delete = _guarded(Session.delete, begins=False)
-    connection = _guarded(Session.connection)
-    get = _guarded(Session.get)
-    merge = _guarded(Session.merge)
-    refresh = _guarded(Session.refresh)
-    scalar = _guarded(Session.scalar)
-    scalars = _guarded(Session.scalars)
-    execute = _guarded(Session.execute)
-    exec = _guarded(Session.exec)
+    if not TYPE_CHECKING:  # the types stay those of Session
+        add = _guarded(Session.add, begins=False)
+        delete = _guarded(Session.delete, begins=False)
+        connection = _guarded(Session.connection)
+        get = _guarded(Session.get)
+        merge = _guarded(Session.merge)
+        refresh = _guarded(Session.refresh)
+        scalar = _guarded(Session.scalar)
+        scalars = _guarded(Session.scalars)
+        execute = _guarded(Session.execute)
+        exec = _guarded(Session.exec)
 
     def flush(self, objects: Any = None) -> None:
         """Validate, then write what is new, changed or deleted."""

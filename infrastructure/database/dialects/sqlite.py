@@ -23,13 +23,13 @@ from sqlalchemy import (
     Engine,
     String,
     bindparam,
-    column,
     create_engine,
     event,
     func,
     or_,
     select,
 )
+from sqlalchemy import column as sql_column
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.pool import QueuePool
@@ -121,38 +121,38 @@ class SQLite(Dialect):
         table = columns[0][0] if columns else None
         return Violation(kind, table, tuple(name for _, _, name in columns))
 
-    def among(self, column_: Column[Any], values: Collection[Any]) -> ColumnElement[bool]:
-        process = column_.type.dialect_impl(_DIALECT).bind_processor(_DIALECT)
+    def among(self, column: Column[Any], values: Collection[Any]) -> ColumnElement[bool]:
+        process = column.type.dialect_impl(_DIALECT).bind_processor(_DIALECT)
         raw = [process(value) for value in values] if process else list(values)
         if all(_fits_json(value) for value in raw):
             each = func.json_each(bindparam(None, json.dumps(raw), String)).table_valued("value")
-            return column_.in_(select(column("value")).select_from(each))
+            return column.in_(select(sql_column("value")).select_from(each))
         # Blobs and infinities have no JSON: the list goes in parts.
         listed = list(values)
         parts = [listed[at : at + _CHUNK] for at in range(0, len(listed), _CHUNK)]
-        return or_(*(column_.in_(part) for part in parts))
+        return or_(*(column.in_(part) for part in parts))
 
-    def by_code_point(self, column_: ColumnElement[Any]) -> ColumnElement[Any]:
-        return column_
+    def by_code_point(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
+        return column
 
     def text_match(
-        self, column_: ColumnElement[Any], operator: str, text: str
+        self, column: ColumnElement[Any], operator: str, text: str
     ) -> ColumnElement[bool]:
         # LIKE ignores case here; GLOB does not, and uses an index for a prefix.
         quoted = re.sub(r"([*?\[])", r"[\1]", text)
         before = "" if operator == "startswith" else "*"
         after = "" if operator == "endswith" else "*"
-        return column_.bool_op("GLOB")(f"{before}{quoted}{after}")
+        return column.bool_op("GLOB")(f"{before}{quoted}{after}")
 
     def reserve_keys(
-        self, connection: Connection, column_: Column[Any], count: int, above: int
+        self, connection: Connection, column: Column[Any], count: int, above: int
     ) -> Sequence[int] | None:
         # The write lock is held, so nobody else can take them.
-        highest = connection.scalar(select(func.coalesce(func.max(column_), 0))) or 0
-        if column_.table.dialect_options["sqlite"]["autoincrement"]:
+        highest = connection.scalar(select(func.coalesce(func.max(column), 0))) or 0
+        if column.table.dialect_options["sqlite"]["autoincrement"]:
             spent = connection.exec_driver_sql(
                 "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = ?",
-                (column_.table.name,),
+                (column.table.name,),
             ).scalar_one()
             highest = max(highest, spent)
         first = max(highest, above, 0) + 1
@@ -244,7 +244,7 @@ def _begin(connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
-def _reset(connection: sqlite3.Connection, record: Any, state: Any) -> None:
+def _reset(connection: sqlite3.Connection, record: Any, *_: Any) -> None:
     if record.info.pop(_READ_ONLY, False):
         connection.execute("PRAGMA query_only=OFF")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 import types
-from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Union, cast, get_args, get_origin, get_type_hints
 
 import pydantic
 from pydantic_core import PydanticUndefined
@@ -64,7 +64,7 @@ def adopt(namespace: dict[str, Any], domain: type[Entity]) -> None:
     declared = own_annotations(namespace)
     hints = get_type_hints(domain, include_extras=True)
     adopted: dict[str, Any] = {}
-    for field in dataclasses.fields(domain):  # type: ignore[arg-type]  # it is a dataclass
+    for field in dataclasses.fields(cast(Any, domain)):
         annotation = declared.pop(field.name, None)
         if annotation is None:
             adopted[field.name] = hints[field.name]
@@ -140,7 +140,7 @@ def sql_options(field: Any) -> FieldInfoMetadata | None:
 def own_annotations(namespace: dict[str, Any]) -> dict[str, Any]:
     """The annotations of a class that is being made."""
     if "__annotations__" not in namespace and sys.version_info >= (3, 14):
-        import annotationlib
+        import annotationlib  # noqa: PLC0415 -- newer than the oldest Python
 
         annotate = annotationlib.get_annotate_from_class_namespace(namespace)
         if annotate is not None:

@@ -7,17 +7,18 @@ one; ``class Tag(Model, table=True)`` needs no domain class.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar, Self
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 from pydantic_core import PydanticUndefined
-from sqlalchemy import Column, MetaData
+from sqlalchemy import Column, MetaData, event
 from sqlalchemy.orm import registry
 from sqlmodel import SQLModel
 from sqlmodel.main import SQLModelMetaclass
 
 from domain.entity import Entity
 from infrastructure.database.models import adoption
+from infrastructure.database.models.relationships import refuse_lazy_loading
 from infrastructure.database.models.rules import rules_of
 from infrastructure.database.models.types import portable
 
@@ -47,7 +48,7 @@ class ModelMeta(SQLModelMetaclass):
             namespace.setdefault("__init__", _construct)
         if domain is not None:
             adoption.adopt(namespace, domain)
-            if domain.__dataclass_params__.repr:  # type: ignore[attr-defined]  # a dataclass
+            if cast(Any, domain).__dataclass_params__.repr:
                 namespace.setdefault("__repr__", SQLModel.__repr__)
         adoption.store_lists_and_dicts_as_json(namespace)
         cls = super().__new__(mcs, name, bases, namespace, **options)
@@ -72,6 +73,9 @@ class Model(
 
     __mapper_args__: ClassVar[Any] = {"eager_defaults": True}
 
+    if TYPE_CHECKING:  # SQLModel's is a function, which pyright does not let a str replace
+        __tablename__: ClassVar[str]  # pyright: ignore[reportIncompatibleVariableOverride]
+
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         """Order the columns: the key, what the class declares, what its mixins add."""
@@ -90,12 +94,12 @@ class Model(
             return None
         return values[0] if len(values) == 1 else values
 
-    def __repr_args__(self) -> Iterator[tuple[str, Any]]:
+    def __repr_args__(self) -> list[tuple[str | None, Any]]:
         held = self.__dict__
-        return ((name, held[name]) for name in type(self).model_fields if name in held)
+        return [(name, held[name]) for name in type(self).model_fields if name in held]
 
     @classmethod
-    def model_validate(
+    def model_validate(  # type: ignore[override]  # SQLModel leaves out what pydantic added
         cls,
         obj: Any,
         *,
@@ -145,7 +149,7 @@ def _construct(self: Any, **data: Any) -> None:
         taken = {
             field.name: rest.pop(field.name) for field in dataclasses.fields(domain) if field.init
         }
-        domain.__init__(self, **taken)
+        cast(Any, domain).__init__(self, **taken)
     for name, value in (rest | related).items():
         setattr(self, name, value)
     object.__setattr__(self, "__pydantic_fields_set__", given)
@@ -168,3 +172,6 @@ def _refuse_model_validators(cls: Any) -> None:
             f"{cls.__name__} has a model validator, which does not see a stored row whole; "
             "put a rule across fields into a domain class's __post_init__"
         )
+
+
+event.listen(Model, "mapper_configured", refuse_lazy_loading, propagate=True)

@@ -34,8 +34,8 @@ class Versioned(Model):
     version: int = Field(default=1)
 
     @declared_attr.directive
-    def __mapper_args__(cls) -> dict[str, Any]:  # noqa: N805 -- a class, says SQLAlchemy
-        arguments: dict[str, Any] = {"eager_defaults": True}
-        if "__table__" in cls.__dict__:
-            arguments["version_id_col"] = cls.__table__.c.version  # type: ignore[attr-defined]
-        return arguments
+    def __mapper_args__(cls) -> dict[str, Any]:  # noqa: N805  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Tell SQLAlchemy; for a table only, because a mixin has no column yet."""
+        table: Any = cls.__dict__.get("__table__")
+        counted = {} if table is None else {"version_id_col": table.c.version}
+        return {"eager_defaults": True, **counted}

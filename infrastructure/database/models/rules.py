@@ -52,8 +52,9 @@ class Rules:
             self.model.__pydantic_validator__.validate_python(dict(values), self_instance=scratch)
         except pydantic.ValidationError as error:
             raise self._invalid(error) from None
-        self._check(scratch.__dict__)
-        return scratch.__dict__, scratch.__pydantic_fields_set__
+        converted = dict(scratch.__dict__)
+        self._check(converted)
+        return converted, scratch.__pydantic_fields_set__
 
     def some(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Some fields, converted."""
@@ -67,8 +68,9 @@ class Rules:
                 wrong |= _messages(error)
         if wrong:
             raise ValidationError(self.entity, wrong)
-        self._check(scratch.__dict__)
-        return scratch.__dict__
+        converted = dict(scratch.__dict__)
+        self._check(converted)
+        return converted
 
     def one(self, name: str, value: Any) -> Any:
         """One field, converted."""
@@ -164,7 +166,11 @@ def _messages(error: pydantic.ValidationError) -> dict[str, str]:
     return {".".join(map(str, item["loc"])) or "value": item["msg"] for item in found}
 
 
-@cache
-def rules_of(model: type[Any]) -> Rules:
+def rules_of(model: Any) -> Rules:
     """The rules of a table, made once."""
+    return _made(model)
+
+
+@cache
+def _made(model: type[SQLModel]) -> Rules:
     return Rules(model)
