@@ -178,7 +178,7 @@ class BaseRepository(Generic[E]):
         """Store all of them or none, one round trip a batch; the tracked ones in their order."""
         session = self._writing()
         session.flush()
-        rows = self._intake.all_new(entities)
+        rows = self._intake.new(entities)
         self._rows.reserve_keys(rows)
         for row in rows:
             session.add(row)
@@ -188,7 +188,7 @@ class BaseRepository(Generic[E]):
     def create_deferred(self, entity: E | Mapping[str, Any] | Any, /) -> E:
         """Queue a new entity for the next flush or commit, where all are written together."""
         session = self._writing()
-        row = self._intake.new(entity)
+        row = self._intake.new([entity])[0]
         session.add(row)
         return cast(E, row)
 

@@ -11,7 +11,7 @@ from sqlalchemy import inspect as state_of
 from sqlalchemy import select
 from sqlalchemy.orm import InstanceState, make_transient
 from sqlalchemy.orm.attributes import set_committed_value
-from sqlmodel import Session
+from sqlmodel import Session, SQLModel
 
 from domain.errors import ConcurrencyConflict, UnitOfWorkError, ValidationError
 from infrastructure.database.database import Database
@@ -196,7 +196,7 @@ def _set(entity: Any, values: dict[str, Any]) -> None:
 
 def _values(original: Any) -> dict[str, Any]:
     """The fields of an object, as they are now."""
-    if dataclasses.is_dataclass(original) and not hasattr(original, "model_fields"):
+    if dataclasses.is_dataclass(original) and not isinstance(original, SQLModel):
         names: Iterable[str] = [field.name for field in dataclasses.fields(original)]
     else:
         names = rules_of(type(original)).columns

@@ -26,27 +26,27 @@ class Intake:
         self.model = rules.model
         self.domain: type[Any] = getattr(rules.model, "__entity_class__", rules.model)
 
-    def new(self, given: Any) -> Any:
-        """A validated row that is not stored yet; nothing is queued."""
+    def _new(self, given: Any) -> Any:
         if isinstance(given, self.model):
             self._refuse_stored(given)
             validate_new(given)
             return given
         if self.session.tracker.twin_of(given) is not None:
             raise UnitOfWorkError(f"this {self.rules.entity} was created already in this unit")
-        row = self._build(self._values(given))
-        if isinstance(given, self.domain):
-            self.session.tracker.pair(given, row)
-        return row
+        return self._build(self._values(given))
 
-    def all_new(self, given: Iterable[Any]) -> list[Any]:
-        """The rows of many entities, each given once."""
+    def new(self, given: Iterable[Any]) -> list[Any]:
+        """Validated rows, not stored yet, of entities each of which is given once."""
         if isinstance(given, str | Mapping | pydantic.BaseModel) or not isinstance(given, Iterable):
             raise self._refused("entities", "must be a list of entities")
         entities = list(given)
         if len({id(entity) for entity in entities}) != len(entities):
             raise UnitOfWorkError(f"the same {self.rules.entity} was given twice")
-        return [self.new(entity) for entity in entities]
+        rows = [self._new(entity) for entity in entities]
+        for entity, row in zip(entities, rows, strict=True):
+            if entity is not row and isinstance(entity, self.domain):
+                self.session.tracker.pair(entity, row)
+        return rows
 
     def is_entity(self, given: Any) -> bool:
         """Whether this is an entity, and not an id; one of another kind is refused."""
@@ -98,9 +98,7 @@ class Intake:
         composite = len(names) > 1 and isinstance(id, tuple)
         parts: tuple[Any, ...] = id if composite else (id,)
         if len(parts) != len(names):
-            raise self._refused(
-                names[0], f"the key is ({', '.join(names)}); give a tuple of these"
-            )
+            raise self._refused(names[0], f"the key is ({', '.join(names)}); give a tuple of these")
         if None in parts:
             raise self._refused(names[list(parts).index(None)], "must not be None")
         return self.rules.key(parts)

@@ -244,7 +244,11 @@ def _begin(connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
-def _reset(connection: sqlite3.Connection, record: Any, *_: Any) -> None:
+def _reset(
+    connection: sqlite3.Connection,
+    record: Any,
+    state: Any,  # noqa: ARG001 -- SQLAlchemy counts the parameters
+) -> None:
     if record.info.pop(_READ_ONLY, False):
         connection.execute("PRAGMA query_only=OFF")
 

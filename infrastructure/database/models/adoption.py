@@ -78,9 +78,14 @@ def adopt(namespace: dict[str, Any], domain: type[Entity]) -> None:
 
 
 def _is_key(value: Any, annotation: Any) -> bool:
-    candidates = [value, *(get_args(annotation) if get_origin(annotation) is Annotated else ())]
-    options = (sql_options(candidate) for candidate in candidates)
-    return any(option is not None and option.primary_key is True for option in options)
+    options = _declared_options(value, annotation)
+    return options is not None and options.primary_key is True
+
+
+def _declared_options(value: Any, annotation: Any) -> FieldInfoMetadata | None:
+    annotated = get_args(annotation) if get_origin(annotation) is Annotated else ()
+    found = (sql_options(candidate) for candidate in (value, *annotated))
+    return next((options for options in found if options is not None), None)
 
 
 def _default(field: dataclasses.Field[Any]) -> dict[str, Any]:
@@ -111,7 +116,7 @@ def store_lists_and_dicts_as_json(namespace: dict[str, Any]) -> None:
         value = namespace.get(name, PydanticUndefined)
         if isinstance(value, RelationshipInfo) or not _is_collection(annotation):
             continue
-        options = sql_options(value)
+        options = _declared_options(value, annotation)
         if options is None and isinstance(value, pydantic.fields.FieldInfo):
             annotations[name] = Annotated[annotation, Field(sa_type=Json)]
         elif options is None:

@@ -6,10 +6,12 @@ one; ``class Tag(Model, table=True)`` needs no domain class.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
+import pydantic
 from pydantic_core import PydanticUndefined
 from sqlalchemy import Column, MetaData, event
 from sqlalchemy.orm import registry
@@ -119,11 +121,22 @@ class Model(
             )
         return cls(**(_values_of(cls, obj) | (update or {})))
 
+    @classmethod
+    def model_validate_json(cls, json_data: str | bytes | bytearray, **options: Any) -> Self:
+        """A validated row from JSON."""
+        try:
+            return super().model_validate_json(json_data, **options)
+        except pydantic.ValidationError as error:
+            if not cls.model_config.get("table"):
+                raise
+            raise rules_of(cls).invalid(error) from None
+
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """A new row with the same values, not connected to the stored one."""
         if not self.model_config.get("table"):
             return super().model_copy(update=update, deep=deep)
-        return type(self)(**(_values_of(type(self), self) | dict(update or {})))
+        values = _values_of(type(self), self)
+        return type(self)(**((copy.deepcopy(values) if deep else values) | dict(update or {})))
 
     def __copy__(self) -> Self:
         return self.model_copy()

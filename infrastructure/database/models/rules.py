@@ -51,7 +51,7 @@ class Rules:
         try:
             self.model.__pydantic_validator__.validate_python(dict(values), self_instance=scratch)
         except pydantic.ValidationError as error:
-            raise self._invalid(error) from None
+            raise self.invalid(error) from None
         converted = dict(scratch.__dict__)
         self._check(converted)
         return converted, scratch.__pydantic_fields_set__
@@ -120,7 +120,8 @@ class Rules:
         if wrong:
             raise ValidationError(self.entity, wrong)
 
-    def _invalid(self, error: pydantic.ValidationError) -> ValidationError:
+    def invalid(self, error: pydantic.ValidationError) -> ValidationError:
+        """Pydantic's error in our words."""
         return ValidationError(self.entity, _messages(error))
 
 

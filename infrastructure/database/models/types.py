@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from decimal import Decimal
 from enum import Enum
 from typing import Any
@@ -13,6 +12,7 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator, TypeEngine
 from sqlmodel.sql.sqltypes import AutoString
 
+from infrastructure.database.dialects import Dialect as KitDialect
 from infrastructure.database.dialects import dialect_named
 
 
@@ -27,7 +27,8 @@ class Text(TypeDecorator[str]):
         self.length = length
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        return dialect.type_descriptor(dialect_named(dialect.name).text_type(self.length))
+        ours = _ours(dialect)
+        return dialect.type_descriptor(ours.text_type(self.length) if ours else String(self.length))
 
 
 class ExactDecimal(TypeDecorator[Decimal]):
@@ -42,8 +43,12 @@ class ExactDecimal(TypeDecorator[Decimal]):
         self.scale = scale
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        ours = dialect_named(dialect.name).decimal_type(self.precision, self.scale)
-        return dialect.type_descriptor(ours)
+        ours = _ours(dialect)
+        return dialect.type_descriptor(
+            ours.decimal_type(self.precision, self.scale)
+            if ours
+            else Numeric(self.precision, self.scale)
+        )
 
 
 class Json(TypeDecorator[Any]):
@@ -53,7 +58,8 @@ class Json(TypeDecorator[Any]):
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        return dialect.type_descriptor(dialect_named(dialect.name).json_type())
+        ours = _ours(dialect)
+        return dialect.type_descriptor(ours.json_type() if ours else JSON())
 
 
 class EnumName(TypeDecorator[Enum]):
@@ -68,13 +74,22 @@ class EnumName(TypeDecorator[Enum]):
         super().__init__(self.length)
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        return dialect.type_descriptor(dialect_named(dialect.name).text_type(self.length))
+        ours = _ours(dialect)
+        return dialect.type_descriptor(ours.text_type(self.length) if ours else String(self.length))
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
         return None if value is None else self.enum(value).name
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Enum | None:
         return None if value is None else self.enum[value]
+
+
+def _ours(dialect: Dialect) -> KitDialect | None:
+    """None for what SQLAlchemy prints with when it knows no database."""
+    try:
+        return dialect_named(dialect.name)
+    except KeyError:
+        return None
 
 
 def portable(type_: TypeEngine[Any]) -> TypeEngine[Any]:
@@ -97,6 +112,3 @@ def plain(type_: TypeEngine[Any]) -> TypeEngine[Any]:
     ):
         type_ = type_.impl_instance
     return type_
-
-
-__all__ = ["EnumName", "ExactDecimal", "Json", "Text", "datetime", "plain", "portable"]
