@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Generic, Self, TypeVar, cast, get_args, get_origin, overload
 
 from sqlalchemy import delete, exists, func, select, update
-from sqlalchemy.orm.attributes import flag_modified
+from sqlalchemy.orm.attributes import flag_modified, set_attribute
 from sqlmodel import SQLModel
 
 from domain.errors import (
@@ -19,10 +19,11 @@ from domain.errors import (
     ValidationError,
 )
 from infrastructure.database.flushing import as_plain
-from infrastructure.database.intake import Intake, bare
+from infrastructure.database.intake import Intake
+from infrastructure.database.keys import Key, bare, key_of
 from infrastructure.database.models.json_changes import watch
 from infrastructure.database.query import Criterion, Order
-from infrastructure.database.rows import Key, Rows
+from infrastructure.database.rows import Rows
 from infrastructure.database.session import UnitSession
 
 E = TypeVar("E")
@@ -211,7 +212,7 @@ class BaseRepository(Generic[E]):
                 self._rules.entity,
                 dict.fromkeys(changes, "goes with an id, not with an entity"),
             )
-        if entity not in session:
+        if not self._intake.is_tracked(entity):
             return self._replace(entity)
         session.flush()
         return cast(E, entity)
@@ -219,9 +220,9 @@ class BaseRepository(Generic[E]):
     def delete(self, entity_or_id: E | Any, /) -> None:
         """Remove an entity; raises ``EntityNotFound``."""
         session = self._writing()
-        row = self._to_delete(entity_or_id)
-        session.delete(row)
-        session.flush()
+        if not self._intake.unqueue(entity_or_id):
+            session.delete(self._to_delete(entity_or_id))
+            session.flush()
 
     def update_where(self, *criteria: Criterion, **changes: Any) -> int:
         """Change all that satisfy the criteria; how many they were. ``ALL`` must be said."""
@@ -263,7 +264,7 @@ class BaseRepository(Generic[E]):
         if row is None or not self._plain:
             return row
         plain = as_plain(row, cast(Any, type(self)._entity))
-        return self._given.setdefault(self._rows.key_of(row), plain)
+        return self._given.setdefault(key_of(row), plain)
 
     def _lock(self, key: Key) -> Any | None:
         self._writing()
@@ -281,7 +282,7 @@ class BaseRepository(Generic[E]):
         if version is not None:
             self._intake.expect_version(version, row)
         for field, value in values.items():
-            setattr(row, field, value)
+            set_attribute(row, field, value)
         self._unit.flush()
         return cast(E, row)
 
@@ -299,16 +300,17 @@ class BaseRepository(Generic[E]):
                 "change that one"
             )
         for name, value in values.items():
-            setattr(row, name, value)
+            set_attribute(row, name, value)
             flag_modified(row, name)
-        self._unit.release(entity)
+        if isinstance(entity, self.model):
+            self._unit.settled.release(entity)
         tracker.pair(entity, row)
         self._unit.flush()
         return cast(E, row)
 
     def _to_delete(self, given: Any) -> Any:
         is_entity = self._intake.is_entity(given)
-        if is_entity and given in self._unit and self._rules.version is not None:
+        if is_entity and self._intake.is_tracked(given) and self._rules.version is not None:
             return given  # the DELETE itself checks the version
         key = self._intake.key_of(given) if is_entity else self._intake.parse_key(given)
         row = self._lock(key)

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, cast, get_args, get_origin
 
 from domain.errors import (
     AfterCommitError,
@@ -44,14 +44,16 @@ class BaseUnitOfWork:
         super().__init_subclass__(**options)
         try:
             annotations = inspect.get_annotations(cls, eval_str=True)
-        except NameError as error:
+        except (AttributeError, NameError, SyntaxError) as error:
             raise TypeError(
                 f"{cls.__name__}: {error}; import the repositories at run time, not under "
                 "TYPE_CHECKING"
             ) from error
-        for name, kind in annotations.items():
-            if isinstance(kind, type) and issubclass(kind, BaseRepository):
-                setattr(cls, name, _Injected(kind))
+        for name, annotation in annotations.items():
+            if cast(Any, get_origin(annotation)) is BaseRepository:
+                setattr(cls, name, _InjectedGeneric(*get_args(annotation)))
+            elif isinstance(annotation, type) and issubclass(annotation, BaseRepository):
+                setattr(cls, name, _Injected(annotation))
 
     def __init__(
         self,
@@ -228,3 +230,15 @@ class _Injected:
 
     def __set__(self, unit: BaseUnitOfWork, value: object) -> None:
         raise AttributeError("repositories are made by the unit; declare another class instead")
+
+
+class _InjectedGeneric(_Injected):
+    """The same for ``tags: BaseRepository[Tag]``."""
+
+    def __init__(self, model: type[Any]) -> None:
+        if not hasattr(model, "__table__"):
+            raise TypeError(f"BaseRepository[{model.__name__}]: that is no table")
+        self.model = model
+
+    def __get__(self, unit: BaseUnitOfWork | None, owner: type | None = None) -> Any:
+        return self if unit is None else unit.repository(self.model)

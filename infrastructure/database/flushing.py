@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import weakref
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from sqlalchemy import inspect as state_of
 from sqlalchemy import select
-from sqlalchemy.orm import InstanceState, make_transient
-from sqlalchemy.orm.attributes import set_committed_value
+from sqlalchemy.orm import make_transient
+from sqlalchemy.orm.attributes import set_attribute, set_committed_value
 from sqlmodel import Session, SQLModel
 
 from domain.errors import ConcurrencyConflict, UnitOfWorkError, ValidationError
 from infrastructure.database.database import Database
+from infrastructure.database.keys import bare, key_of
 from infrastructure.database.models import json_changes
 from infrastructure.database.models.mixins import Timestamped
 from infrastructure.database.models.rules import Rules, entity_name, rules_of
@@ -40,6 +42,16 @@ class Newborn(NamedTuple):
     generated: bool
 
 
+class Mark(NamedTuple):
+    """A place in what a transaction did: so many rows inserted, so many deleted."""
+
+    newborns: int
+    deleted: int
+
+
+_BEGINNING = Mark(0, 0)
+
+
 class Tracker:
     """Watches over the entities of one session from flush to flush."""
 
@@ -50,6 +62,7 @@ class Tracker:
         self.deleted: list[tuple[Any, dict[str, Any]]] = []
         self._twins: dict[int, Twin] = {}
         self._originals: dict[int, Any] = {}
+        self._late: dict[int, tuple[weakref.ref[Any], str, dict[str, Any]]] = {}
         self._versioned: list[tuple[Any, Any]] = []
         self._written: list[Any] = []
         self.reserved: set[int] = set()
@@ -58,8 +71,14 @@ class Tracker:
 
     def pair(self, original: Any, row: Any) -> None:
         """From now on the row is the tracked one, and the original must not change."""
+        self._late.pop(id(original), None)
         self._twins[id(original)] = Twin(original, row, _values(original))
         self._originals[id(row)] = original
+
+    def unpair(self, row: Any) -> None:
+        """The original may change again."""
+        original = self._originals.pop(id(row), None)
+        self._twins.pop(id(original), None)
 
     def twin_of(self, original: Any) -> Any | None:
         """The row that was made of this object in this transaction."""
@@ -101,7 +120,7 @@ class Tracker:
         self._written = new + changed
 
     def _is_generated(self, entity: Any) -> bool:
-        return None in _keys(entity) or id(entity) in self.reserved
+        return None in key_of(entity) or id(entity) in self.reserved
 
     def finish(self) -> None:
         """After the SQL: keys go to the originals, too."""
@@ -123,11 +142,11 @@ class Tracker:
             names = {entity_name(type(entity)) for entity, _ in self._versioned}
             return ConcurrencyConflict(" or ".join(sorted(names)))
         entity = candidates[0][0]
-        return ConcurrencyConflict(entity_name(type(entity)), _key(entity))
+        return ConcurrencyConflict(entity_name(type(entity)), bare(key_of(entity)))
 
     def _is_stale(self, entity: Any, version: Any) -> bool:
         rules = rules_of(type(entity))
-        keys = zip(rules.keys, _keys(entity), strict=True)
+        keys = zip(rules.keys, key_of(entity), strict=True)
         query = select(getattr(rules.model, str(rules.version))).where(
             *(getattr(rules.model, name) == value for name, value in keys)
         )
@@ -145,15 +164,38 @@ class Tracker:
         self._twins.clear()
         self._originals.clear()
 
-    def take_back(self, since: int = 0) -> None:
+    def settle(self) -> None:
+        """After COMMIT: the originals are not to be changed any more."""
+        alive = {key: late for key, late in self._late.items() if late[0]() is not None}
+        settled = {
+            key: (weakref.ref(twin.original), _label(twin.row), twin.values)
+            for key, twin in self._twins.items()
+        }
+        self._late = alive | settled
+        self.forget()
+
+    def changed_late(self) -> list[str]:
+        """The originals of earlier transactions that were changed since."""
+        return [
+            label
+            for reference, label, values in self._late.values()
+            if (original := reference()) is not None and _values(original) != values
+        ]
+
+    def mark(self) -> Mark:
+        """How much there is to take back so far."""
+        return Mark(len(self.newborns), len(self.deleted))
+
+    def take_back(self, since: Mark = _BEGINNING) -> None:
         """After a rollback: what was inserted is new again, and has no key of the database."""
-        for row, generated in reversed(self.newborns[since:]):
+        del self.deleted[since.deleted :]
+        for row, generated in reversed(self.newborns[since.newborns :]):
             make_transient(row)
-            original = self._originals.pop(id(row), None)
-            self._twins.pop(id(original), None)
+            original = self._originals.get(id(row))
+            self.unpair(row)
             if generated:
                 _take_key(row, original)
-        del self.newborns[since:]
+        del self.newborns[since.newborns :]
 
 
 def validate_new(entity: Any, stamp: Any = None) -> None:
@@ -191,7 +233,7 @@ def _set(entity: Any, values: dict[str, Any]) -> None:
     held = entity.__dict__
     for name, value in values.items():
         if name not in held or held[name] is not value:
-            setattr(entity, name, value)
+            set_attribute(entity, name, value)
 
 
 def _values(original: Any) -> dict[str, Any]:
@@ -206,15 +248,6 @@ def _values(original: Any) -> dict[str, Any]:
         for name in names
         if name in held
     }
-
-
-def _keys(entity: Any) -> tuple[Any, ...]:
-    return tuple(entity.__dict__.get(name) for name in rules_of(type(entity)).keys)
-
-
-def _key(entity: Any) -> Any:
-    keys = _keys(entity)
-    return keys[0] if len(keys) == 1 else keys
 
 
 def _version(entity: Any) -> Any:
@@ -240,15 +273,8 @@ def _take_key(row: Any, original: Any) -> None:
 
 
 def _label(row: Any) -> str:
-    key = _key(row)
+    key = bare(key_of(row))
     return entity_name(type(row)) + ("" if key is None else f" {key!r}")
-
-
-def label_of(state: InstanceState[Any]) -> str:
-    """What a message calls an entity of which only the state may be left."""
-    name = entity_name(state.class_)
-    keys = () if state.key is None else state.key[1]
-    return f"{name} {keys[0] if len(keys) == 1 else keys!r}"
 
 
 def as_plain(row: Any, domain: type[Any]) -> Any:

@@ -13,6 +13,7 @@ from sqlmodel import SQLModel
 from domain.entity import Entity
 from domain.errors import ConcurrencyConflict, UnitOfWorkError, ValidationError
 from infrastructure.database.flushing import VERSION, validate_new
+from infrastructure.database.keys import bare, key_of
 from infrastructure.database.models.rules import Rules
 from infrastructure.database.session import UnitSession
 
@@ -56,6 +57,19 @@ class Intake:
             raise self._wrong_type(given)
         return False
 
+    def is_tracked(self, entity: Any) -> bool:
+        """Whether the unit itself loaded or made this object."""
+        return isinstance(entity, self.model) and entity in self.session
+
+    def unqueue(self, given: Any) -> bool:
+        """Take back an entity that is only queued; whether it was."""
+        row = given if isinstance(given, self.model) else self.session.tracker.twin_of(given)
+        queued = row is not None and row in self.session.new
+        if queued:
+            self.session.expunge(row)
+            self.session.tracker.unpair(row)
+        return queued
+
     def values_of(self, entity: Any) -> dict[str, Any]:
         """The fields of an entity that an update writes."""
         fixed = {*self.rules.keys, self.rules.version, "updated_at"}
@@ -82,7 +96,7 @@ class Intake:
     def expect_version(self, expected: Any, stored: Any) -> None:
         """Fail the unit if the row has another version."""
         if expected != stored.__dict__[str(self.rules.version)]:
-            error = ConcurrencyConflict(self.rules.entity, bare(self.key_of(stored)))
+            error = ConcurrencyConflict(self.rules.entity, bare(key_of(stored)))
             raise self.session.failed_with(error)
 
     def key_of(self, entity: Any) -> tuple[Any, ...]:
@@ -138,8 +152,3 @@ class Intake:
 
     def _refused(self, field: str, message: str) -> ValidationError:
         return ValidationError(self.rules.entity, {field: message})
-
-
-def bare(key: tuple[Any, ...]) -> Any:
-    """A key as it is given: a tuple only if it is composite."""
-    return key[0] if len(key) == 1 else key

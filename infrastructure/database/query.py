@@ -12,6 +12,7 @@ from sqlalchemy import (
     String,
     UnaryExpression,
     and_,
+    bindparam,
     false,
     func,
     not_,
@@ -21,7 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.sql import operators as sql_operators
-from sqlalchemy.sql.elements import ClauseElement
+from sqlalchemy.sql.elements import ClauseElement, Grouping
 
 from domain.errors import ValidationError
 from domain.specification import (
@@ -45,6 +46,7 @@ Criterion = Specification | ColumnElement[bool]
 Order = str | ColumnElement[Any] | InstrumentedAttribute[Any]
 
 _MOST = 2**63 - 1
+_MOST_TERMS = 100
 _ASCII_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 _COMPARISONS: Mapping[str, Callable[[Any, Any], Any]] = {
     "==": operators.eq,
@@ -90,9 +92,9 @@ class Translator:
     def _translate(self, spec: Specification) -> ColumnElement[bool]:
         match spec:
             case And():
-                return and_(*map(self._translate, _terms(spec, And)))
+                return _joined(and_, [self._translate(term) for term in _terms(spec, And)])
             case Or():
-                return or_(*map(self._translate, _terms(spec, Or)))
+                return _joined(or_, [self._translate(term) for term in _terms(spec, Or)])
             case Not():
                 return not_(self._translate(spec.inner))
             case Constant():
@@ -107,14 +109,20 @@ class Translator:
                     self._compare(spec.field, "<=", spec.high),
                 )
             case In():
-                values = [self.rules.operand(spec.field, value) for value in spec.values]
-                self._column(spec.field)
-                among = self.dialect.among(self.rules.columns[spec.field], values)
-                return among if values else false()
+                return self._among(spec)
             case Text():
                 return self._text(spec)
             case _:
                 return self._translate(spec.expression())
+
+    def _among(self, spec: In) -> ColumnElement[bool]:
+        values = [self.rules.operand(spec.field, value) for value in spec.values]
+        if not values:
+            return false()
+        column = self.rules.columns[spec.field]
+        if isinstance(column.type, Json):  # a list of lists is not what an array is
+            return or_(*(self._compare(spec.field, "==", value) for value in values))
+        return self.dialect.among(column, values)
 
     def _compare(self, field: str, operator: str, value: Any) -> ColumnElement[bool]:
         column = self._column(field)
@@ -123,7 +131,7 @@ class Translator:
                 raise self._refused(field, f"has no order; {operator} cannot be asked")
             column = self.sortable(field)
         compared: ColumnElement[bool] = _COMPARISONS[operator](
-            column, self.rules.operand(field, value)
+            column, bindparam(None, self.rules.operand(field, value), column.type)
         )
         return compared
 
@@ -198,6 +206,16 @@ class Translator:
 
     def _refused(self, field: str, message: str) -> ValidationError:
         return ValidationError(self.rules.entity, {field: message})
+
+
+def _joined(
+    join: Callable[..., ColumnElement[bool]], terms: list[ColumnElement[bool]]
+) -> ColumnElement[bool]:
+    """Many terms in parentheses by hundreds: SQLite nests no deeper than a thousand."""
+    while len(terms) > _MOST_TERMS:
+        parts = [terms[at : at + _MOST_TERMS] for at in range(0, len(terms), _MOST_TERMS)]
+        terms = [Grouping(join(*part)) for part in parts]
+    return join(*terms)
 
 
 def _terms(spec: And | Or, kind: type[And | Or]) -> Iterator[Specification]:

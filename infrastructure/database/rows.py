@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, select, tuple_
+from sqlalchemy import Select, select
 from sqlalchemy import inspect as mapping_of
 from sqlalchemy.orm import selectinload
+from sqlalchemy.orm.attributes import set_attribute
 
 from domain.errors import ValidationError
+from infrastructure.database.keys import Key, among, key_of
 from infrastructure.database.models.rules import rules_of
 from infrastructure.database.query import Translator
 from infrastructure.database.session import UnitSession
-
-Key = tuple[Any, ...]
-
-_CHUNK = 500
 
 
 class Rows:
@@ -60,26 +58,18 @@ class Rows:
         """The rows with these keys, any number of them; missing ones left out."""
         loaded = ((key, self.loaded(key)) for key in keys)
         found = {key: row for key, row in loaded if row is not None and _has(row, load)}
-        for criterion in self._among([key for key in keys if key not in found]):
+        for criterion in among(
+            self.rules, self.session.database.dialect, [key for key in keys if key not in found]
+        ):
             query = select(self.model).where(criterion).options(*self.options(load))
             for row in self.session.scalars(query):
-                found[self.key_of(row)] = row
+                found[key_of(row)] = row
         return found
-
-    def key_of(self, row: Any) -> Key:
-        """The key of a stored row."""
-        return tuple(row.__dict__[name] for name in self.rules.keys)
 
     def reload(self) -> None:
         """Read loaded rows again after a set-based write; those that are gone leave."""
-        rows = [row for row in self.session.identity_map.values() if isinstance(row, self.model)]
-        gone = {self.key_of(row): row for row in rows}
-        for criterion in self._among(list(gone)):
-            query = select(self.model).where(criterion)
-            for row in self.session.scalars(query.execution_options(populate_existing=True)):
-                gone.pop(self.key_of(row), None)
-        for row in gone.values():
-            self.session.expunge(row)
+        loaded = self.session.identity_map.values()
+        self.session.read_again([row for row in loaded if isinstance(row, self.model)])
 
     def reserve_keys(self, rows: Sequence[Any]) -> None:
         """Give new rows their keys at once where INSERT would return them one by one."""
@@ -93,18 +83,8 @@ class Rows:
             self.session.connection(), column, len(without), given
         )
         for row, key in zip(without, keys or (), strict=False):
-            setattr(row, name, key)
+            set_attribute(row, name, key)
             self.session.tracker.reserved.add(id(row))
-
-    def _among(self, keys: Sequence[Key]) -> Iterator[ColumnElement[bool]]:
-        """Criteria for any number of keys; composite ones go in parts."""
-        columns = [self.rules.columns[name] for name in self.rules.keys]
-        if keys and len(columns) == 1:
-            among = self.session.database.dialect.among
-            yield among(columns[0], [key[0] for key in keys])
-        elif keys:
-            for at in range(0, len(keys), _CHUNK):
-                yield tuple_(*columns).in_(keys[at : at + _CHUNK])
 
 
 def _has(row: Any, load: Sequence[str]) -> bool:

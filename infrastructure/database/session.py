@@ -9,20 +9,19 @@ from __future__ import annotations
 import functools
 import threading
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from sqlalchemy import TextClause, event
+from sqlalchemy import TextClause, event, select
 from sqlalchemy import exc as sql_errors
 from sqlalchemy import inspect as state_of
 from sqlalchemy.orm import (
     InstanceState,
     SessionTransaction,
-    make_transient,
-    make_transient_to_detached,
 )
+from sqlalchemy.orm.attributes import set_committed_value
 from sqlalchemy.orm.exc import StaleDataError
 from sqlmodel import Session
 
@@ -34,9 +33,11 @@ from domain.errors import (
     UnitOfWorkError,
 )
 from infrastructure.database.database import Database
-from infrastructure.database.flushing import Tracker, label_of
+from infrastructure.database.flushing import Mark, Tracker
+from infrastructure.database.keys import Key, among, key_of
 from infrastructure.database.models import json_changes
-from infrastructure.database.models.rules import rules_of
+from infrastructure.database.models.rules import Rules, rules_of
+from infrastructure.database.settled import Settled, detach
 
 _Method = TypeVar("_Method", bound=Callable[..., Any])
 
@@ -97,7 +98,7 @@ class UnitSession(Session):
         self.depth = 0
         self.failure: BaseException | None = None
         self.failed_at = 0
-        self._settled: list[InstanceState[Any]] = []
+        self.settled = Settled()
 
     # -- what state it is in ---------------------------------------------------------------
 
@@ -158,17 +159,15 @@ class UnitSession(Session):
 
     def refuse_lost_changes(self) -> None:
         """Raise if an entity of an earlier transaction was changed."""
-        for state in self._settled:
-            if state.modified or json_changes.changed(state):
-                raise UnitOfWorkError(
-                    f"{label_of(state)} was changed after its transaction had ended; store the "
-                    "change with update(), or load it again"
-                )
+        late = self.settled.changed() + self.tracker.changed_late()
+        if late:
+            raise UnitOfWorkError(
+                f"{late[0]} was changed after its transaction had ended; store the change with "
+                "update(), or load it again"
+            )
 
-    def release(self, entity: Any) -> None:
-        """The changes of an entity of an earlier transaction are taken care of."""
-        state: InstanceState[Any] = state_of(entity)
-        self._settled = [settled for settled in self._settled if settled is not state]
+    def _forget_transaction(self) -> None:
+        self.wrote = self.begun = False
 
     # -- how a transaction ends ------------------------------------------------------------
 
@@ -180,8 +179,9 @@ class UnitSession(Session):
         if self.in_transaction():
             self._load_expired()
             self._commit()
-        self.tracker.forget()
+        self.tracker.settle()
         self.settle()
+        self._forget_transaction()
 
     def _send_commit(self) -> None:
         self.committing = True
@@ -203,6 +203,7 @@ class UnitSession(Session):
         self.tracker.take_back()
         self.tracker.forget()
         self.failure = None
+        self._forget_transaction()
 
     def leave(self) -> None:
         """End whatever is going on, and give the connection back."""
@@ -212,22 +213,17 @@ class UnitSession(Session):
 
     def settle(self) -> None:
         """Detach everything: values stay, and a change from now on is noticed."""
-        self._settled = [state for state in self._settled if state.obj() or state.modified]
         states: list[InstanceState[Any]] = [state_of(entity) for entity in self]
+        held = json_changes.forget(self)
         self.expunge_all()
-        json_changes.forget(self)
-        for state in states:
-            if state.key is not None:
-                _detach(state)
-                self._settled.append(state)
-        self.wrote = self.begun = False
+        self.settled.add(states, held)
 
     def _restore_deleted(self) -> None:
         # SQLAlchemy brings them back to the session, empty.
         self.expunge_all()
         for entity, values in self.tracker.deleted:
             entity.__dict__.update(values)
-            _detach(state_of(entity))
+            detach(state_of(entity))
 
     def _load_expired(self) -> None:
         """Read what the database computed, while it can be read."""
@@ -240,7 +236,8 @@ class UnitSession(Session):
     def savepoint(self) -> Iterator[None]:
         """A part that can be undone alone."""
         nested = self._begin_savepoint()
-        since = len(self.tracker.newborns)
+        since = self.tracker.mark()
+        wrote, self.wrote = self.wrote, False
         self.depth += 1
         try:
             yield
@@ -251,6 +248,7 @@ class UnitSession(Session):
             raise
         finally:
             self.depth -= 1
+            self.wrote |= wrote
         if nested is not None:
             nested.commit()
 
@@ -264,14 +262,17 @@ class UnitSession(Session):
     def _make_savepoint(self) -> SessionTransaction | None:
         if self.read_only:  # there is nothing to undo, and autocommit knows no savepoints
             return None
-        nested = super().begin_nested()
+        nested = super().begin(nested=True)
         super().connection()  # SAVEPOINT is sent now, for those who use the driver directly
         return nested
 
     _begin_savepoint = _guarded(_make_savepoint)
 
-    def _undo_savepoint(self, nested: SessionTransaction | None, since: int) -> None:
+    def _undo_savepoint(self, nested: SessionTransaction | None, since: Mark) -> None:
         mark = self.failed_at
+        json_changes.mark_changed(self)
+        wrote = self.wrote or self.failure is not None
+        expired = [row for row in self.identity_map.values() if wrote or self.is_modified(row)]
         try:
             if nested is not None:
                 nested.rollback()
@@ -281,16 +282,32 @@ class UnitSession(Session):
         if mark >= self.depth:
             self.failure = None
         self.tracker.take_back(since)
-        self._reload_expired()
+        self.wrote = False
+        self.read_again(row for row in expired if row in self)
 
-    def _reload_expired(self) -> None:
-        """After ROLLBACK TO: read again what SQLAlchemy emptied."""
-        for entity in list(self.identity_map.values()):
-            if state_of(entity).expired_attributes:
-                try:
-                    super().refresh(entity)
-                except sql_errors.InvalidRequestError:  # its row is gone
-                    self.expunge(entity)
+    def read_again(self, rows: Iterable[Any]) -> None:
+        """Replace the values of loaded rows by those of the database; what is gone leaves."""
+        kinds: dict[type[Any], dict[Key, Any]] = {}
+        for row in rows:
+            kinds.setdefault(type(row), {})[key_of(row)] = row
+        for model, missing in kinds.items():
+            self._read_again(rules_of(model), missing)
+
+    def _read_again(self, rules: Rules, missing: dict[Key, Any]) -> None:
+        # Not populate_existing: that would unload the relationships.
+        names = list(rules.columns)
+        found = []
+        for criterion in among(rules, self.database.dialect, list(missing)):
+            query = select(*(getattr(rules.model, name) for name in names)).where(criterion)
+            for values in self.execute(query):
+                held = dict(zip(names, values, strict=True))
+                row = missing.pop(tuple(held[name] for name in rules.keys))
+                found.append(row)
+                for name, value in held.items():
+                    set_committed_value(row, name, value)
+        json_changes.remember(self, found)
+        for row in missing.values():
+            self.expunge(row)
 
     # -- what SQLAlchemy offers, guarded ---------------------------------------------------
 
@@ -321,30 +338,18 @@ class UnitSession(Session):
 
     _flush_validated = _guarded(_validate_and_flush)
 
-    def commit(self) -> None:
-        """Refused: the unit runs hooks and checks that this would leave out."""
-        raise UnitOfWorkError("the unit owns the transaction; call uow.commit()")
+    def _refused(self, *_: Any, **__: Any) -> Any:
+        raise UnitOfWorkError(
+            "the unit owns the transaction; use commit(), rollback() and savepoint() of the unit"
+        )
 
-    def rollback(self) -> None:
-        """Refused, like ``commit``."""
-        raise UnitOfWorkError("the unit owns the transaction; call uow.rollback()")
-
-    def begin_nested(self) -> Any:
-        """Refused, like ``commit``."""
-        raise UnitOfWorkError("the unit owns the transaction; use uow.savepoint()")
+    begin = begin_nested = prepare = commit = rollback = _refused
+    close = reset = invalidate = __enter__ = _refused
 
 
 _READING = {"SELECT", "VALUES", "EXPLAIN", "PRAGMA", "SHOW", "SET", "WITH"}
 
 TWO_THREADS = "two threads use this unit at the same time; give each a unit of its own"
-
-
-def _detach(state: InstanceState[Any]) -> None:
-    """Make a loaded entity detached and unchanged, with the values that it has."""
-    entity = state.obj()
-    if entity is not None:
-        make_transient(entity)
-        make_transient_to_detached(entity)
 
 
 @event.listens_for(UnitSession, "after_rollback")

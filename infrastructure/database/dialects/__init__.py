@@ -5,9 +5,22 @@ from __future__ import annotations
 import importlib
 from functools import cache
 
-from infrastructure.database.dialects.base import Dialect, Settings, Violation
+from infrastructure.database.dialects.base import (
+    Dialect,
+    MigrationError,
+    MigrationPlan,
+    Settings,
+    Violation,
+)
 
-__all__ = ["Dialect", "Settings", "Violation", "dialect_named"]
+__all__ = [
+    "Dialect",
+    "MigrationError",
+    "MigrationPlan",
+    "Settings",
+    "Violation",
+    "dialect_named",
+]
 
 
 @cache

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Container, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import URL, Column, ColumnElement, Connection, Engine
@@ -12,6 +13,12 @@ from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.types import TypeEngine
 
 from domain.errors import ConflictError, KitError
+
+OVERFLOW = 40
+"""Connections beyond the pool, for a moment: one for each thread of a sync web server.
+
+Where threads wait for a connection, none may be left for the one that has it to give it back.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +45,24 @@ class Violation:
     constraint: str | None = None
 
 
+class MigrationError(KitError):
+    """A migration that would lose something, or that cannot be run; nothing was changed."""
+
+
+@dataclass
+class MigrationPlan:
+    """What a migration may do, and what it did."""
+
+    lock_timeout: float
+    """Seconds to wait for other users of a table; those who wait behind it wait as long."""
+
+    meant: Container[str] = ()
+    """What a revision says that it drops: ``table``, ``table.column``, ``table.constraint``."""
+
+    dropped: set[str] = field(default_factory=set)
+    """What went, so far: ``table`` and ``table.column``."""
+
+
 class Dialect(ABC):
     """One database. Stateless."""
 
@@ -60,6 +85,10 @@ class Dialect(ABC):
     @abstractmethod
     def forked(self, settings: Settings, engine: Engine) -> None:
         """Make an engine usable in a forked child."""
+
+    @abstractmethod
+    def migrating(self, engine: Engine, plan: MigrationPlan) -> AbstractContextManager[Connection]:
+        """One transaction for a migration, with no other migration anywhere beside it."""
 
     @abstractmethod
     def failure(self, context: ExceptionContext) -> type[KitError] | None:

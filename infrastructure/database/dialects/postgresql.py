@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import (
@@ -22,7 +23,13 @@ from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.types import TypeEngine
 
 from domain import errors
-from infrastructure.database.dialects.base import Dialect, Settings, Violation
+from infrastructure.database.dialects.base import (
+    OVERFLOW,
+    Dialect,
+    MigrationPlan,
+    Settings,
+    Violation,
+)
 
 _FAILURES: Mapping[str, type[errors.KitError]] = {
     "23000": errors.ConflictError,
@@ -47,6 +54,9 @@ _FAMILIES: Mapping[str, type[errors.KitError]] = {
     "53": errors.DatabaseUnavailable,
     "58": errors.DatabaseUnavailable,
 }
+
+
+_MIGRATION_LOCK = 0x4B49544D  # any number that is the same everywhere: "KITM"
 
 
 class PostgreSQL(Dialect):
@@ -87,6 +97,17 @@ class PostgreSQL(Dialect):
 
     def forked(self, settings: Settings, engine: Engine) -> None:
         engine.dispose(close=False)
+
+    @contextmanager
+    def migrating(self, engine: Engine, plan: MigrationPlan) -> Iterator[Connection]:
+        with engine.begin() as connection:
+            # Waiting for another migration is fine; waiting for users of a table blocks them all.
+            connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
+            connection.exec_driver_sql(
+                f"SET LOCAL lock_timeout = {round(plan.lock_timeout * 1000)}"
+            )
+            yield connection
 
     def failure(self, context: ExceptionContext) -> type[errors.KitError] | None:
         state = getattr(context.original_exception, "sqlstate", None) or ""
@@ -151,6 +172,7 @@ def _engine(settings: Settings, connect_args: dict[str, Any]) -> Engine:
         hide_parameters=True,
         pool_pre_ping=True,
         pool_size=settings.pool_size,
+        max_overflow=OVERFLOW,
         connect_args=connect_args,
     )
 

@@ -11,7 +11,8 @@ import math
 import re
 import sqlite3
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any
 
@@ -36,10 +37,19 @@ from sqlalchemy.pool import QueuePool
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from domain import errors
-from infrastructure.database.dialects.base import Dialect, Settings, Violation
+from infrastructure.database.dialects.base import (
+    OVERFLOW,
+    Dialect,
+    MigrationError,
+    MigrationPlan,
+    Settings,
+    Violation,
+)
+from infrastructure.database.dialects.sqlite_rebuild import watch_rebuilds
 
 _READ_ONLY = "kit_read_only"
 _CHUNK = 500
+_PATTERN = 10_000
 
 _FAILURES: Mapping[str, type[errors.KitError]] = {
     "SQLITE_BUSY_SNAPSHOT": errors.SerializationFailure,
@@ -75,7 +85,7 @@ class SQLite(Dialect):
 
     def engine(self, settings: Settings) -> Engine:
         wait = settings.lock_timeout or settings.busy_timeout
-        pool: dict[str, Any] = {"pool_size": settings.pool_size}
+        pool: dict[str, Any] = {"pool_size": settings.pool_size, "max_overflow": OVERFLOW}
         if self.exclusive(settings):
             pool = {"pool_size": 1, "max_overflow": 0, "pool_timeout": wait}
         engine = create_engine(
@@ -103,6 +113,20 @@ class SQLite(Dialect):
         # The memory database was copied with the process; a file's locks were not.
         if not self.exclusive(settings):
             engine.dispose(close=False)
+
+    @contextmanager
+    def migrating(self, engine: Engine, plan: MigrationPlan) -> Iterator[Connection]:
+        with engine.connect() as connection:
+            raw: Any = connection.connection.dbapi_connection
+            raw.execute("PRAGMA foreign_keys=OFF")  # else a rebuilt table takes its children along
+            try:
+                with connection.begin():
+                    dangling = _dangling(raw)
+                    watch_rebuilds(connection, plan)
+                    yield connection
+                    _refuse_dangling(_dangling(raw) - dangling)
+            finally:
+                raw.execute("PRAGMA foreign_keys=ON")
 
     def failure(self, context: ExceptionContext) -> type[errors.KitError] | None:
         name = getattr(context.original_exception, "sqlite_errorname", "")
@@ -138,11 +162,18 @@ class SQLite(Dialect):
     def text_match(
         self, column: ColumnElement[Any], operator: str, text: str
     ) -> ColumnElement[bool]:
-        # LIKE ignores case here; GLOB does not, and uses an index for a prefix.
-        quoted = re.sub(r"([*?\[])", r"[\1]", text)
-        before = "" if operator == "startswith" else "*"
-        after = "" if operator == "endswith" else "*"
-        return column.bool_op("GLOB")(f"{before}{quoted}{after}")
+        # LIKE ignores case here, and patterns have a limit; GLOB can use an index for a prefix.
+        if operator == "contains":
+            return func.instr(column, text) > 0
+        if operator == "startswith" and len(text) < _PATTERN:
+            return column.bool_op("GLOB")(re.sub(r"([*?\[])", r"[\1]", text) + "*")
+        length = len(text)
+        part = (
+            func.substr(column, 1, length)
+            if operator == "startswith"
+            else (func.substr(column, -length, length))
+        )
+        return part == text
 
     def reserve_keys(
         self, connection: Connection, column: Column[Any], count: int, above: int
@@ -293,6 +324,19 @@ def _first_violation(cursor: sqlite3.Cursor) -> Violation:
     keys = cursor.execute("SELECT * FROM pragma_foreign_key_list(?)", (table,)).fetchall()
     columns = tuple(key[3] for key in sorted(keys, key=lambda key: key[1]) if key[0] == number)
     return Violation(errors.ForeignKeyViolation, table, columns)
+
+
+def _dangling(connection: sqlite3.Connection) -> set[tuple[Any, ...]]:
+    return set(connection.execute("PRAGMA foreign_key_check").fetchall())
+
+
+def _refuse_dangling(rows: set[tuple[Any, ...]]) -> None:
+    if rows:
+        tables = ", ".join(sorted({str(row[0]) for row in rows}))
+        raise MigrationError(
+            f"the migration leaves references of {tables} that point to nothing; "
+            "mend the data in the revision first"
+        )
 
 
 _DIALECT = SQLiteDialect_pysqlite(json_serializer=_canonical_json)

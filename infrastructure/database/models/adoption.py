@@ -159,10 +159,11 @@ def refuse_string_annotations(name: str, namespace: dict[str, Any]) -> None:
     """Relationships break where annotations are strings."""
     annotations = own_annotations(namespace)
     for field, value in namespace.items():
-        if isinstance(value, RelationshipInfo) and isinstance(annotations.get(field), str):
-            quoted = annotations[field].startswith(("'", '"'))
-            if not quoted:
-                raise TypeError(
-                    f"{name}.{field}: relationships do not work in a module with "
-                    "`from __future__ import annotations`; remove that line"
-                )
+        annotation = annotations.get(field)
+        if not isinstance(value, RelationshipInfo) or not isinstance(annotation, str):
+            continue
+        if not annotation.strip("'\"").isidentifier():  # a quoted class name is fine
+            raise TypeError(
+                f"{name}.{field}: relationships do not work in a module with "
+                "`from __future__ import annotations`; remove that line"
+            )

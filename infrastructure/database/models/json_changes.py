@@ -10,19 +10,19 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from sqlalchemy import JSON, event
+from sqlalchemy import event
 from sqlalchemy import inspect as state_of
 from sqlalchemy.orm import InstanceState, Session, object_session
 from sqlalchemy.orm.attributes import flag_modified
 
-from infrastructure.database.models.types import Json
+from infrastructure.database.models.rules import rules_of
 
 _KEY = "kit_json"
 
 
 def watch(model: type[Any]) -> None:
     """Notice changes in the rows of this model, if it has JSON columns."""
-    if _json_fields(model) and not event.contains(model, "load", _remember):
+    if rules_of(model).json and not event.contains(model, "load", _remember):
         event.listen(model, "load", _remember)
         event.listen(model, "refresh", _remember)
 
@@ -30,7 +30,7 @@ def watch(model: type[Any]) -> None:
 def remember(session: Session, entities: Iterable[Any]) -> None:
     """From now on, what these hold counts as unchanged."""
     for entity in entities:
-        if _json_fields(type(entity)):
+        if rules_of(type(entity)).json:
             state_of(entity).info[_KEY] = _texts(entity)
             session.info.setdefault(_KEY, {})[id(entity)] = entity
 
@@ -58,9 +58,16 @@ def changed(state: InstanceState[Any]) -> bool:
     return known is not None and known != _texts(entity)
 
 
-def forget(session: Session) -> None:
-    """Let go of the entities of a session."""
-    session.info.pop(_KEY, None)
+def note(entity: Any) -> None:
+    """From now on, what a detached entity holds counts as unchanged."""
+    info = state_of(entity).info
+    if _KEY in info:
+        info[_KEY] = _texts(entity)
+
+
+def forget(session: Session) -> list[Any]:
+    """Let go of the entities of a session, and return them."""
+    return list(session.info.pop(_KEY, {}).values())
 
 
 def _remember(entity: Any, *_: Any) -> None:
@@ -69,23 +76,10 @@ def _remember(entity: Any, *_: Any) -> None:
         remember(session, [entity])
 
 
-def _json_fields(model: type[Any]) -> tuple[str, ...]:
-    known = model.__dict__.get("__json_fields__")
-    if known is None:
-        attributes = state_of(model).column_attrs
-        known = tuple(
-            attribute.key
-            for attribute in attributes
-            if isinstance(attribute.columns[0].type, JSON | Json)
-        )
-        type.__setattr__(model, "__json_fields__", known)
-    return tuple(known)
-
-
 def _texts(entity: Any) -> dict[str, str]:
     values = entity.__dict__
     return {
         name: json.dumps(values[name], sort_keys=True, default=repr)
-        for name in _json_fields(type(entity))
+        for name in rules_of(type(entity)).json
         if name in values
     }

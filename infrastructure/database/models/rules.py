@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
@@ -10,12 +11,13 @@ from typing import Any, get_args
 from uuid import UUID
 
 import pydantic
-from sqlalchemy import Column
+from sqlalchemy import JSON, Column
 from sqlalchemy import inspect as mapping_of
 from sqlmodel import SQLModel
 
 from domain.errors import ValidationError
 from infrastructure.database.models.columns import Check, check_for
+from infrastructure.database.models.types import Json
 
 
 def entity_name(model: type[Any]) -> str:
@@ -39,6 +41,7 @@ class Rules:
         version = mapper.version_id_col
         self.version = None if version is None else mapper.get_property_by_column(version).key
         self.timestamped = "updated_at" in self.columns and hasattr(model, "stamp")
+        self.json = {name for name, c in self.columns.items() if isinstance(c.type, JSON | Json)}
         self.relationships = frozenset(mapper.relationships.keys())
         checks = ((name, check_for(column.type)) for name, column in self.columns.items())
         self._checks: dict[str, Check] = {name: check for name, check in checks if check}
@@ -52,8 +55,7 @@ class Rules:
             self.model.__pydantic_validator__.validate_python(dict(values), self_instance=scratch)
         except pydantic.ValidationError as error:
             raise self.invalid(error) from None
-        converted = dict(scratch.__dict__)
-        self._check(converted)
+        converted = self._checked(scratch.__dict__)
         return converted, scratch.__pydantic_fields_set__
 
     def some(self, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -68,9 +70,7 @@ class Rules:
                 wrong |= _messages(error)
         if wrong:
             raise ValidationError(self.entity, wrong)
-        converted = dict(scratch.__dict__)
-        self._check(converted)
-        return converted
+        return self._checked(scratch.__dict__)
 
     def one(self, name: str, value: Any) -> Any:
         """One field, converted."""
@@ -111,7 +111,7 @@ class Rules:
         hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(self.columns)}"
         return f"is no field of {self.entity}; {hint}"
 
-    def _check(self, values: Mapping[str, Any]) -> None:
+    def _checked(self, values: Mapping[str, Any]) -> dict[str, Any]:
         wrong = {
             name: message
             for name, check in self._checks.items()
@@ -119,6 +119,10 @@ class Rules:
         }
         if wrong:
             raise ValidationError(self.entity, wrong)
+        # What is nested in a list or dict is not copied by pydantic, and the caller still has it.
+        return dict(values) | {
+            name: copy.deepcopy(values[name]) for name in self.json & values.keys()
+        }
 
     def invalid(self, error: pydantic.ValidationError) -> ValidationError:
         """Pydantic's error in our words."""

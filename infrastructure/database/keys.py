@@ -1,0 +1,35 @@
+"""Keys: of rows, as criteria, and as they are given and shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, tuple_
+
+from infrastructure.database.dialects import Dialect
+from infrastructure.database.models.rules import Rules, rules_of
+
+Key = tuple[Any, ...]
+
+_CHUNK = 500
+
+
+def key_of(entity: Any) -> Key:
+    """The key of a row, None for each part that it does not have yet."""
+    return tuple(entity.__dict__.get(name) for name in rules_of(type(entity)).keys)
+
+
+def bare(key: Key) -> Any:
+    """A key as it is given and shown: a tuple only if it is composite."""
+    return key[0] if len(key) == 1 else key
+
+
+def among(rules: Rules, dialect: Dialect, keys: Sequence[Key]) -> Iterator[ColumnElement[bool]]:
+    """Criteria for any number of keys; composite ones go in parts."""
+    columns = [rules.columns[name] for name in rules.keys]
+    if keys and len(columns) == 1:
+        yield dialect.among(columns[0], [key[0] for key in keys])
+    elif keys:
+        for at in range(0, len(keys), _CHUNK):
+            yield tuple_(*columns).in_(keys[at : at + _CHUNK])

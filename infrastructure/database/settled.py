@@ -1,0 +1,64 @@
+"""Entities whose transaction has ended: readable, and not to be changed any more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import inspect as state_of
+from sqlalchemy.orm import InstanceState, make_transient, make_transient_to_detached
+
+from infrastructure.database.keys import bare
+from infrastructure.database.models import json_changes
+from infrastructure.database.models.rules import entity_name, rules_of
+
+
+class Settled:
+    """Notices changes that no flush will write."""
+
+    def __init__(self) -> None:
+        self._states: list[InstanceState[Any]] = []
+        self._held: list[Any] = []
+
+    def add(self, states: Iterable[InstanceState[Any]], held: Iterable[Any]) -> None:
+        """Settle stored entities that no session has any more.
+
+        ``held`` are those with lists and dicts: a change inside one is seen only
+        as long as somebody has it.
+        """
+        self._states = [state for state in self._states if state.obj() or state.modified]
+        self._held += held
+        for state in states:
+            if state.key is not None:
+                detach(state)
+                self._states.append(state)
+
+    def changed(self) -> list[str]:
+        """What to call those that were changed since."""
+        return [_label(state) for state in self._states if _is_changed(state)]
+
+    def release(self, entity: Any) -> None:
+        """The changes of this one are taken care of."""
+        state = state_of(entity)
+        self._states = [settled for settled in self._states if settled is not state]
+
+
+def detach(state: InstanceState[Any]) -> None:
+    """Make a loaded entity detached and unchanged, with the values that it has."""
+    entity = state.obj()
+    if entity is not None:
+        make_transient(entity)
+        make_transient_to_detached(entity)
+        json_changes.note(entity)
+
+
+def _is_changed(state: InstanceState[Any]) -> bool:
+    if not state.modified or state.obj() is None:
+        return state.modified or json_changes.changed(state)
+    names = rules_of(state.class_).columns.keys() & state.committed_state.keys()
+    return any(state.attrs[name].history.has_changes() for name in names)
+
+
+def _label(state: InstanceState[Any]) -> str:
+    name = entity_name(state.class_)
+    return name if state.key is None else f"{name} {bare(tuple(state.key[1]))!r}"
