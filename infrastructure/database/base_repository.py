@@ -7,6 +7,7 @@ import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Generic, Self, TypeVar, cast, get_args, get_origin, overload
 
+from pydantic import BaseModel
 from sqlalchemy import delete, exists, func, select, update
 from sqlalchemy.orm.attributes import flag_modified, set_attribute
 from sqlmodel import SQLModel
@@ -120,7 +121,7 @@ class BaseRepository(Generic[E]):
 
     def get_many(self, ids: Iterable[Any], /) -> list[E]:
         """The entities with these ids, in this order; any number, missing ones left out."""
-        if isinstance(ids, str | bytes | Mapping) or not isinstance(ids, Iterable):
+        if isinstance(ids, str | bytes | Mapping | BaseModel) or not isinstance(ids, Iterable):
             raise ValidationError(self._rules.entity, {"ids": "must be a list of ids"})
         self.session.check()
         keys = [self._intake.parse_key(id) for id in ids]
@@ -167,7 +168,7 @@ class BaseRepository(Generic[E]):
 
     # -- writing ---------------------------------------------------------------------------
 
-    def create(self, entity: E | Mapping[str, Any] | Any, /) -> E:
+    def create(self, entity: E | Mapping[str, Any] | BaseModel, /) -> E:
         """Store a new entity now, and return the tracked one, with its id.
 
         Accepts a mapping or a pydantic schema, too. A plain entity gets its id
@@ -175,20 +176,27 @@ class BaseRepository(Generic[E]):
         """
         return self.create_many([entity])[0]
 
-    def create_many(self, entities: Iterable[E | Mapping[str, Any] | Any], /) -> list[E]:
+    def create_many(self, entities: Iterable[E | Mapping[str, Any] | BaseModel], /) -> list[E]:
         """Store all of them or none, one round trip a batch; the tracked ones in their order."""
         session = self._writing()
         session.flush()
         rows = self._intake.new(entities)
-        self._rows.reserve_keys(rows)
-        for row in rows:
-            session.add(row)
-        session.flush()
+        try:
+            # In two batches, because INSERT is another statement where the key is given.
+            for has_key in (True, False):
+                for row in rows:
+                    if (None not in key_of(row)) is has_key:
+                        session.add(row)
+                session.flush()
+        except ValidationError:
+            for row in rows:
+                self._intake.unqueue(row)
+            raise
         return cast("list[E]", rows)
 
-    def create_deferred(self, entity: E | Mapping[str, Any] | Any, /) -> E:
+    def create_deferred(self, entity: E | Mapping[str, Any] | BaseModel, /) -> E:
         """Queue a new entity for the next flush or commit, where all are written together."""
-        session = self._writing()
+        session = self._writing(begins=False)
         row = self._intake.new([entity])[0]
         session.add(row)
         return cast(E, row)
@@ -254,10 +262,12 @@ class BaseRepository(Generic[E]):
 
     # -- how ------------------------------------------------------------------------------
 
-    def _writing(self) -> UnitSession:
+    def _writing(self, *, begins: bool = True) -> UnitSession:
         session = self.session
         if session.read_only:
             raise ReadOnlyViolation("the unit is read-only; open a writing one: UnitOfWork()")
+        if begins:
+            session.ready()
         return session
 
     def _hand_out(self, row: Any) -> Any:
@@ -337,4 +347,4 @@ class BaseRepository(Generic[E]):
 
 
 def _nothing(order_by: Any) -> bool:
-    return isinstance(order_by, Sequence) and not order_by
+    return isinstance(order_by, list | tuple) and not order_by

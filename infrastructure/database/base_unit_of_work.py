@@ -73,18 +73,20 @@ class BaseUnitOfWork:
         self._session: UnitSession | None = None
         self._repositories: dict[Any, Any] = {}
         self._hooks: list[Callable[[], object]] = []
+        self._was_left = False
 
     # -- the block -------------------------------------------------------------------------
 
     def __enter__(self) -> Self:
-        if self._session is not None:
-            raise UnitOfWorkError("the unit is entered already; use savepoint(), or another unit")
-        self._session = UnitSession(
-            self._database or Database.default(),
-            self._lock,
-            read_only=self._read_only,
-            isolation_level=self._isolation_level,
-        )
+        with self._lock:
+            if self._session is not None:
+                raise UnitOfWorkError("the unit is entered already; use savepoint() or another one")
+            self._session = UnitSession(
+                self._database or Database.default(),
+                self._lock,
+                read_only=self._read_only,
+                isolation_level=self._isolation_level,
+            )
         return self
 
     def __exit__(
@@ -105,9 +107,11 @@ class BaseUnitOfWork:
         finally:
             self._hooks.clear()
             self._repositories.clear()
-            self._session = None
-            session.leave()
-            self._lock.release()
+            self._session, self._was_left = None, True
+            try:
+                session.leave()
+            finally:
+                self._lock.release()
 
     def _refuse_to_lose(self, session: UnitSession) -> None:
         session.refuse_lost_changes()
@@ -116,7 +120,7 @@ class BaseUnitOfWork:
             warnings.warn(
                 "the block was left without commit(): its changes are not stored",
                 UncommittedChangesWarning,
-                stacklevel=4,
+                stacklevel=3,
             )
 
     def _refuse_changes_when_reading(self, session: UnitSession) -> None:
@@ -137,6 +141,7 @@ class BaseUnitOfWork:
         self._refuse_inside_savepoint(session, "commit")
         if self._read_only:
             self._refuse_changes_when_reading(session)
+            session.finish_reading()
         else:
             session.store()
         self._run_hooks()
@@ -210,7 +215,8 @@ class BaseUnitOfWork:
 
     def _open(self) -> UnitSession:
         if self._session is None:
-            raise UnitOfWorkError("the unit is not entered; write: with UnitOfWork() as uow:")
+            what = "block of the unit was left" if self._was_left else "unit is not entered"
+            raise UnitOfWorkError(f"the {what}; write: with UnitOfWork() as uow:")
         return self._session
 
     def _usable(self) -> UnitSession:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import functools
+import math
 import os
+import re
 import threading
 import weakref
 from collections.abc import Callable
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import ClassVar, Self, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
-from sqlalchemy import URL, MetaData, event, make_url
+from sqlalchemy import URL, Connection, MetaData, event, make_url
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import ArgumentError
 
@@ -56,8 +58,8 @@ class Database:
             pool_size=_positive("pool_size", pool_size),
             connect_timeout=_positive("connect_timeout", connect_timeout),
             busy_timeout=_positive("busy_timeout", busy_timeout),
-            statement_timeout=statement_timeout and _positive("timeout", statement_timeout),
-            lock_timeout=lock_timeout and _positive("timeout", lock_timeout),
+            statement_timeout=_optional("statement_timeout", statement_timeout),
+            lock_timeout=_optional("lock_timeout", lock_timeout),
             pgbouncer=pgbouncer,
         )
         self.clock = lambda: datetime.now(UTC)
@@ -67,6 +69,8 @@ class Database:
         self.reader = self.dialect.reader(self.settings, self.engine)
         for dialect in {self.engine.dialect, self.reader.dialect}:
             event.listen(dialect, "handle_error", _handle_error)
+        for engine in {self.engine, self.reader}:
+            event.listen(engine, "after_cursor_execute", _notice_writes)
         _watch_forks()
         _living.add(self)
 
@@ -123,13 +127,14 @@ class Database:
 def _parsed(url: str | URL) -> URL:
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         raise ValidationError("Database", {"url": "is no database URL"}) from None
     if parsed.drivername in ("postgres", "postgresql"):
         parsed = parsed.set(drivername="postgresql+psycopg")
     secret = parsed.query.get("password")
-    if isinstance(secret, str):  # so that it is hidden like one in the usual place
-        parsed = parsed.set(password=secret).difference_update_query(["password"])
+    if secret is not None:  # so that it is hidden like one in the usual place
+        last = secret if isinstance(secret, str) else secret[-1]
+        parsed = parsed.set(password=last).difference_update_query(["password"])
     if parsed.drivername not in ("sqlite", "sqlite+pysqlite", "postgresql+psycopg"):
         raise ValidationError(
             "Database",
@@ -142,9 +147,13 @@ _Number = TypeVar("_Number", int, float)
 
 
 def _positive(name: str, value: _Number) -> _Number:
-    if value <= 0:
-        raise ValidationError("Database", {name: "must be above zero"})
+    if not 0 < value < math.inf:
+        raise ValidationError("Database", {name: "must be a number above zero"})
     return value
+
+
+def _optional(name: str, value: float | None) -> float | None:
+    return None if value is None else _positive(name, value)
 
 
 def _handle_error(context: ExceptionContext) -> KitError | None:
@@ -164,6 +173,40 @@ def _handle_error(context: ExceptionContext) -> KitError | None:
 
 
 _UNKNOWN = "the connection was lost during COMMIT: look whether the changes are stored"
+
+
+def _notice_writes(
+    connection: Connection,
+    _cursor: Any,
+    statement: str,
+    _parameters: Any,
+    context: Any,
+    _many: bool,
+) -> None:
+    """Tell the unit that there is something to commit."""
+    unit = connection.get_execution_options().get("kit_unit", _nobody)()
+    if unit is None or unit.wrote or unit.read_only:
+        return
+    query = getattr(getattr(context.compiled, "statement", None), "is_select", False)
+    unit.wrote = not query and (context.isddl or _is_write(statement))
+
+
+_COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
+_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
+_READS = re.compile(
+    r"[\s(]*(SELECT|VALUES|TABLE|EXPLAIN|PRAGMA|SHOW|SET|BEGIN|SAVEPOINT|RELEASE|ROLLBACK)\b",
+    re.IGNORECASE,
+)
+_WITH = re.compile(r"[\s(]*WITH\b", re.IGNORECASE)
+_WRITES = re.compile(r"\b(INSERT|UPDATE|DELETE|MERGE)\b", re.IGNORECASE)
+
+
+def _is_write(statement: str) -> bool:
+    """Whether SQL that somebody wrote by hand changes something, as far as can be seen."""
+    bare = _QUOTED.sub("", _COMMENT.sub(" ", statement))
+    if _WITH.match(bare):
+        return _WRITES.search(bare) is not None
+    return _READS.match(bare) is None
 
 
 def _nobody() -> None:

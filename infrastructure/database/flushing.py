@@ -6,10 +6,11 @@ import copy
 import dataclasses
 import weakref
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
+from sqlalchemy import Column, Table, select
+from sqlalchemy import inspect as mapping_of
 from sqlalchemy import inspect as state_of
-from sqlalchemy import select
 from sqlalchemy.orm import make_transient
 from sqlalchemy.orm.attributes import set_attribute, set_committed_value
 from sqlmodel import Session, SQLModel
@@ -65,7 +66,6 @@ class Tracker:
         self._late: dict[int, tuple[weakref.ref[Any], str, dict[str, Any]]] = {}
         self._versioned: list[tuple[Any, Any]] = []
         self._written: list[Any] = []
-        self.reserved: set[int] = set()
 
     # -- twins -----------------------------------------------------------------------------
 
@@ -115,12 +115,30 @@ class Tracker:
                 entity.updated_at = now
         gone = list(self.session.deleted)
         self._versioned = [(e, _version(e)) for e in changed + gone if rules_of(type(e)).version]
-        self.newborns += [Newborn(entity, self._is_generated(entity)) for entity in new]
+        self.newborns += [Newborn(entity, None in key_of(entity)) for entity in new]
+        self._reserve_keys(new)
         self.deleted += [(entity, dict(entity.__dict__)) for entity in gone]
         self._written = new + changed
 
-    def _is_generated(self, entity: Any) -> bool:
-        return None in key_of(entity) or id(entity) in self.reserved
+    def _reserve_keys(self, new: Iterable[Any]) -> None:
+        """Give new rows their keys at once where INSERT would return them one by one."""
+        kinds: dict[Table, list[Any]] = {}
+        for row in new:
+            table = mapping_of(type(row)).local_table
+            if isinstance(table, Table) and table.autoincrement_column is not None:
+                kinds.setdefault(table, []).append(row)
+        for table, rows in kinds.items():
+            without = [row for row in rows if None in key_of(row)]
+            if len(without) > 1:
+                self._reserve(cast("Column[Any]", table.autoincrement_column), rows, without)
+
+    def _reserve(self, column: Column[Any], rows: list[Any], without: list[Any]) -> None:
+        name = rules_of(type(rows[0])).keys[0]
+        given = max(getattr(row, name) or 0 for row in rows)
+        connection = self.session.connection()
+        keys = self.database.dialect.reserve_keys(connection, column, len(without), given)
+        for row, key in zip(without, keys or (), strict=False):
+            set_attribute(row, name, key)
 
     def finish(self) -> None:
         """After the SQL: keys go to the originals, too."""
@@ -131,7 +149,6 @@ class Tracker:
                 _give_key(original, row)
                 self.pair(original, row)
         self._written = []
-        self.reserved.clear()
 
     def conflict(self) -> ConcurrencyConflict:
         """The error for a failed version check, naming the entity if it can be found."""
@@ -243,11 +260,12 @@ def _values(original: Any) -> dict[str, Any]:
     else:
         names = rules_of(type(original)).columns
     held = original.__dict__
-    return {
-        name: copy.deepcopy(held[name]) if isinstance(held[name], list | dict) else held[name]
-        for name in names
-        if name in held
-    }
+    return {name: _own(held[name]) for name in names if name in held}
+
+
+def _own(value: Any) -> Any:
+    """A value that nobody else can change."""
+    return copy.deepcopy(value) if isinstance(value, list | dict) else value
 
 
 def _version(entity: Any) -> Any:
@@ -281,7 +299,9 @@ def as_plain(row: Any, domain: type[Any]) -> Any:
     """A plain entity with the values of a row, made without its constructor."""
     held = row.__dict__
     plain = object.__new__(domain)
-    plain.__dict__.update({field.name: held[field.name] for field in dataclasses.fields(domain)})
+    plain.__dict__.update(
+        {field.name: _own(held[field.name]) for field in dataclasses.fields(domain)}
+    )
     version = rules_of(type(row)).version
     if version is not None:
         plain.__dict__[VERSION] = held[version]

@@ -38,7 +38,8 @@ class Intake:
 
     def new(self, given: Iterable[Any]) -> list[Any]:
         """Validated rows, not stored yet, of entities each of which is given once."""
-        if isinstance(given, str | Mapping | pydantic.BaseModel) or not isinstance(given, Iterable):
+        single = isinstance(given, str | bytes | Mapping | pydantic.BaseModel)
+        if single or not isinstance(given, Iterable):
             raise self._refused("entities", "must be a list of entities")
         entities = list(given)
         if len({id(entity) for entity in entities}) != len(entities):

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
+    SQLColumnExpression,
     String,
     UnaryExpression,
     and_,
@@ -42,8 +43,8 @@ from infrastructure.database.models.rules import Rules
 from infrastructure.database.models.types import EnumName, Json, plain
 from infrastructure.database.models.types import Text as TextType
 
-Criterion = Specification | ColumnElement[bool]
-Order = str | ColumnElement[Any] | InstrumentedAttribute[Any]
+Criterion = Specification | SQLColumnExpression[bool]
+Order = str | SQLColumnExpression[Any]
 
 _MOST = 2**63 - 1
 _MOST_TERMS = 100
@@ -116,6 +117,7 @@ class Translator:
                 return self._translate(spec.expression())
 
     def _among(self, spec: In) -> ColumnElement[bool]:
+        self.rules.known([spec.field])
         values = [self.rules.operand(spec.field, value) for value in spec.values]
         if not values:
             return false()
@@ -163,8 +165,8 @@ class Translator:
 
     def ordering(self, order_by: Any) -> list[ColumnElement[Any]]:
         """``"name"``, ``"-name"`` or column expressions; None is the greatest value."""
-        one = isinstance(order_by, str | ClauseElement | InstrumentedAttribute)
-        return [self._order(order) for order in ([order_by] if one else order_by)]
+        many = isinstance(order_by, list | tuple)
+        return [self._order(order) for order in (order_by if many else [order_by])]
 
     def _order(self, order: Any) -> ColumnElement[Any]:
         if isinstance(order, str):
@@ -182,8 +184,9 @@ class Translator:
         """The field of ``column.asc()`` and ``column.desc()``."""
         if order.modifier not in (sql_operators.asc_op, sql_operators.desc_op):
             return None
-        names = (name for name, column in self.rules.columns.items() if order.element is column)
-        return next(names, None)
+        element = order.element
+        columns = self.rules.columns.items()
+        return next((name for name, column in columns if element.shares_lineage(column)), None)
 
     def _directed(self, field: str, *, descending: bool) -> ColumnElement[Any]:
         self.rules.known([field])
@@ -208,13 +211,20 @@ class Translator:
         return ValidationError(self.rules.entity, {field: message})
 
 
+class _Parentheses(Grouping[bool]):
+    """Parentheses that SQLAlchemy does not take off again."""
+
+    inherit_cache = True
+    operator = None  # where it is that of what surrounds them, they go
+
+
 def _joined(
     join: Callable[..., ColumnElement[bool]], terms: list[ColumnElement[bool]]
 ) -> ColumnElement[bool]:
     """Many terms in parentheses by hundreds: SQLite nests no deeper than a thousand."""
     while len(terms) > _MOST_TERMS:
         parts = [terms[at : at + _MOST_TERMS] for at in range(0, len(terms), _MOST_TERMS)]
-        terms = [Grouping(join(*part)) for part in parts]
+        terms = [_Parentheses(join(*part)) for part in parts]
     return join(*terms)
 
 

@@ -8,7 +8,6 @@ from typing import Any
 from sqlalchemy import Select, select
 from sqlalchemy import inspect as mapping_of
 from sqlalchemy.orm import selectinload
-from sqlalchemy.orm.attributes import set_attribute
 
 from domain.errors import ValidationError
 from infrastructure.database.keys import Key, among, key_of
@@ -70,21 +69,6 @@ class Rows:
         """Read loaded rows again after a set-based write; those that are gone leave."""
         loaded = self.session.identity_map.values()
         self.session.read_again([row for row in loaded if isinstance(row, self.model)])
-
-    def reserve_keys(self, rows: Sequence[Any]) -> None:
-        """Give new rows their keys at once where INSERT would return them one by one."""
-        column = mapping_of(self.model).local_table.autoincrement_column
-        if column is None or len(rows) < 2:
-            return
-        name = self.rules.keys[0]
-        without = [row for row in rows if getattr(row, name) is None]
-        given = max((getattr(row, name) or 0 for row in rows), default=0)
-        keys = self.session.database.dialect.reserve_keys(
-            self.session.connection(), column, len(without), given
-        )
-        for row, key in zip(without, keys or (), strict=False):
-            set_attribute(row, name, key)
-            self.session.tracker.reserved.add(id(row))
 
 
 def _has(row: Any, load: Sequence[str]) -> bool:

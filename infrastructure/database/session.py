@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from sqlalchemy import TextClause, event, select
+from sqlalchemy import event, select
 from sqlalchemy import exc as sql_errors
 from sqlalchemy import inspect as state_of
 from sqlalchemy.orm import (
@@ -34,7 +34,7 @@ from domain.errors import (
 )
 from infrastructure.database.database import Database
 from infrastructure.database.flushing import Mark, Tracker
-from infrastructure.database.keys import Key, among, key_of
+from infrastructure.database.keys import Key, among
 from infrastructure.database.models import json_changes
 from infrastructure.database.models.rules import Rules, rules_of
 from infrastructure.database.settled import Settled, detach
@@ -59,6 +59,7 @@ def _guarded(method: _Method, *, begins: bool = True) -> _Method:
         except KitError as error:
             if error.driver_error is not None:
                 error.__cause__ = None  # its text may hold values of the row
+                self.fail(error)
             raise
         except StaleDataError:
             raise self.failed_with(self.tracker.conflict()) from None
@@ -68,6 +69,15 @@ def _guarded(method: _Method, *, begins: bool = True) -> _Method:
             self.lock.release()
 
     return cast(_Method, call)
+
+
+def _owned(instead: str) -> Callable[..., Any]:
+    """In place of a method that would go behind the unit's back."""
+
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise UnitOfWorkError(f"the unit owns the transaction; use {instead}")
+
+    return refuse
 
 
 class UnitSession(Session):
@@ -151,11 +161,14 @@ class UnitSession(Session):
 
     def has_unsaved(self) -> bool:
         """Whether leaving now would lose writes."""
-        return self.wrote or bool(self.new or self.deleted) or self.is_changed()
+        return self.wrote or self.is_changed()
 
     def is_changed(self) -> bool:
-        """Whether a loaded entity was changed since the last flush."""
-        return any(json_changes.changed_in(self)) or any(map(self.is_modified, self.dirty))
+        """Whether there is something that a flush would write."""
+        queued = bool(self.new or self.deleted)
+        return (
+            queued or any(json_changes.changed_in(self)) or any(map(self.is_modified, self.dirty))
+        )
 
     def refuse_lost_changes(self) -> None:
         """Raise if an entity of an earlier transaction was changed."""
@@ -192,13 +205,18 @@ class UnitSession(Session):
 
     _commit = _guarded(_send_commit)
 
+    def finish_reading(self) -> None:
+        """End the transaction of a read-only unit; like COMMIT, but there is nothing to store."""
+        self.settle()
+        self._send_rollback()
+        self._forget_transaction()
+
     def undo(self) -> None:
         """ROLLBACK; raises nothing, so that the caller's own error reaches its caller."""
-        self.settle()
         try:
-            super().rollback()
-        except Exception:  # noqa: BLE001 -- whatever it is, the connection goes
-            super().invalidate()
+            self.settle()
+        finally:
+            self._send_rollback()
         self._restore_deleted()
         self.tracker.take_back()
         self.tracker.forget()
@@ -207,9 +225,17 @@ class UnitSession(Session):
 
     def leave(self) -> None:
         """End whatever is going on, and give the connection back."""
-        self.undo()
-        self.left = True
-        super().close()
+        try:
+            self.undo()
+        finally:
+            self.left = True
+            super().close()
+
+    def _send_rollback(self) -> None:
+        try:
+            super().rollback()
+        except Exception:  # noqa: BLE001 -- whatever it is, the connection goes
+            super().invalidate()
 
     def settle(self) -> None:
         """Detach everything: values stay, and a change from now on is noticed."""
@@ -283,13 +309,21 @@ class UnitSession(Session):
             self.failure = None
         self.tracker.take_back(since)
         self.wrote = False
-        self.read_again(row for row in expired if row in self)
+        if self.failure is None:
+            self._read_undone(expired)
+
+    def _read_undone(self, rows: list[Any]) -> None:
+        try:
+            self.read_again([row for row in rows if row in self])
+        except Exception as error:  # noqa: BLE001 -- the caller's own error is under way
+            self.failure, self.failed_at = error, 0
 
     def read_again(self, rows: Iterable[Any]) -> None:
         """Replace the values of loaded rows by those of the database; what is gone leaves."""
         kinds: dict[type[Any], dict[Key, Any]] = {}
         for row in rows:
-            kinds.setdefault(type(row), {})[key_of(row)] = row
+            key = state_of(row).key  # what is expired has no other
+            kinds.setdefault(type(row), {})[tuple(key[1])] = row
         for model, missing in kinds.items():
             self._read_again(rules_of(model), missing)
 
@@ -332,22 +366,22 @@ class UnitSession(Session):
         if self.read_only:
             raise ReadOnlyViolation("the unit is read-only; open a writing one: UnitOfWork()")
         self.tracker.prepare()
-        self.wrote = True
         super().flush()
         self.tracker.finish()
 
     _flush_validated = _guarded(_validate_and_flush)
 
-    def _refused(self, *_: Any, **__: Any) -> Any:
-        raise UnitOfWorkError(
-            "the unit owns the transaction; use commit(), rollback() and savepoint() of the unit"
-        )
+    def _do_nothing(self) -> None:
+        pass
 
-    begin = begin_nested = prepare = commit = rollback = _refused
-    close = reset = invalidate = __enter__ = _refused
+    ready = _guarded(_do_nothing)
+    """Begin, if that is allowed; for those who queue something first."""
 
+    if not TYPE_CHECKING:
+        commit = prepare = _owned("uow.commit()")
+        rollback = close = reset = invalidate = _owned("uow.rollback()")
+        begin = begin_nested = __enter__ = _owned("uow.savepoint()")
 
-_READING = {"SELECT", "VALUES", "EXPLAIN", "PRAGMA", "SHOW", "SET", "WITH"}
 
 TWO_THREADS = "two threads use this unit at the same time; give each a unit of its own"
 
@@ -357,13 +391,3 @@ def _keep_values(session: UnitSession) -> None:
     """Detach before SQLAlchemy empties what is loaded; savepoints read it again instead."""
     if session.get_nested_transaction() is None:
         session.settle()
-
-
-@event.listens_for(UnitSession, "do_orm_execute")
-def _notice_writes(context: Any) -> None:
-    statement = context.statement
-    if context.is_insert or context.is_update or context.is_delete:
-        context.session.wrote = True
-    elif isinstance(statement, TextClause):
-        verb = statement.text.split(maxsplit=1)[:1]
-        context.session.wrote |= "".join(verb).upper() not in _READING

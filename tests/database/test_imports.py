@@ -57,6 +57,7 @@ def run(program: str, *paths: Path, **options: str) -> subprocess.CompletedProce
         text=True,
         timeout=100,
         check=False,
+        cwd=paths[0] if paths else ROOT,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(path), **options},
     )
 

@@ -194,7 +194,7 @@ def test_the_session_does_not_end_the_transaction(
 ) -> None:
     with Library(database) as uow:
         uow.session.add(UowmTag(name="a"))
-        with pytest.raises(UnitOfWorkError, match=rf"uow\.{instead}\(\)"):
+        with pytest.raises(UnitOfWorkError, match=rf"\b{instead}\(\)"):
             getattr(uow.session, method)()
         uow.commit()
 

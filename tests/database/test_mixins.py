@@ -301,6 +301,7 @@ def test_the_one_of_many_that_is_stale_is_named(postgresql_url: str, make_databa
         meanwhile(database, f"UPDATE mixins_pages SET version = 9 WHERE id = {pages[1].id}")
         with pytest.raises(ConcurrencyConflict) as caught:
             uow.commit()
+        uow.rollback()
 
     assert caught.value.id == pages[1].id
 
@@ -317,6 +318,7 @@ def test_a_delete_of_what_somebody_else_changed_is_refused(
         with pytest.raises(ConcurrencyConflict) as caught:
             uow.repository(PageModel).delete(loaded)
         assert (caught.value.entity, caught.value.id) == ("PageModel", page.id)
+        uow.rollback()
 
 
 def test_a_version_check_that_fails_within_the_unit_itself(database: Database) -> None:
@@ -329,6 +331,7 @@ def test_a_version_check_that_fails_within_the_unit_itself(database: Database) -
         with pytest.raises(ConcurrencyConflict) as caught:
             uow.commit()
         assert (caught.value.entity, caught.value.id) == ("PageModel", page.id)
+        uow.rollback()
 
     assert load(database, page.id).title == "first"
 
@@ -352,6 +355,7 @@ def test_a_composite_key_is_named_as_a_tuple(database: Database) -> None:
         cell.value = "mine"
         with pytest.raises(ConcurrencyConflict) as caught:
             uow.session.flush()
+        uow.rollback()
 
     assert caught.value.id == (1, 2)
 

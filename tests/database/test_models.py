@@ -1,13 +1,10 @@
 """A table is its domain class: how rows are made, what they hold, and what is refused."""
 
-import copy
-import json
-import pickle
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
 import pytest
-from pydantic import BaseModel, field_validator
+from pydantic import field_validator
 from sqlalchemy import CheckConstraint, UniqueConstraint, inspect, text
 from sqlmodel import Field, Relationship, SQLModel
 
@@ -234,152 +231,6 @@ def test_a_plain_sqlmodel_table_accepts_all_that() -> None:
 
     Loose(nam="much too long")
     assert Loose(name=12345).name == 12345  # type: ignore[comparison-overlap, arg-type]
-
-
-# -- other ways to make one ---------------------------------------------------------------------
-
-
-class CrateSchema(BaseModel):
-    label: str
-    weight: int = 1
-
-
-@pytest.mark.parametrize(
-    "source",
-    [
-        {"label": "a", "weight": 9},
-        {"label": "a", "weight": "9"},
-        CrateSchema(label="a", weight=9),
-        Crate(label="a", weight=9),
-        CrateModel(label="a", weight=9),
-    ],
-)
-def test_model_validate_makes_a_row_of_a_mapping_or_of_attributes(source: Any) -> None:
-    row = CrateModel.model_validate(source)
-
-    assert type(row) is CrateModel
-    assert row is not source
-    assert (row.label, row.weight, row.tags, row.version) == ("a", 9, ["new"], 1)
-
-
-def test_model_validate_takes_updates() -> None:
-    assert CrateModel.model_validate({"label": "a"}, update={"weight": 9}).weight == 9
-
-
-@pytest.mark.parametrize(
-    "wrong", [{}, {"label": "a", "weight": "x"}, {"label": "a", "weight": 200}]
-)
-def test_model_validate_refuses_like_the_constructor(wrong: dict[str, Any]) -> None:
-    with pytest.raises(ValidationError):
-        CrateModel.model_validate(wrong)
-    with pytest.raises(ValidationError):
-        CrateModel.model_validate_json(json.dumps(wrong))
-
-
-@pytest.mark.parametrize("nothing", [None, 3, "label"])
-def test_model_validate_refuses_what_has_no_fields(nothing: Any) -> None:
-    with pytest.raises(ValidationError) as caught:
-        CrateModel.model_validate(nothing)
-
-    assert caught.value.entity == "Crate"
-
-
-def test_model_validate_json_makes_a_whole_row() -> None:
-    row = CrateModel.model_validate_json('{"label": " a ", "weight": "9"}')
-
-    assert (row.label, row.weight, row.tags, row.version) == ("a", 9, ["new"], 1)
-
-
-def test_broken_json_is_a_validation_error() -> None:
-    with pytest.raises(ValidationError) as caught:
-        CrateModel.model_validate_json("{label")
-
-    assert caught.value.entity == "Crate"
-
-
-def test_json_and_back() -> None:
-    row = CrateModel(label="a", contents={"nails": [1, 2]})
-
-    assert CrateModel.model_validate_json(row.model_dump_json()).model_dump() == row.model_dump()
-
-
-@pytest.mark.parametrize("copied", [CrateModel.model_copy, copy.copy, copy.deepcopy])
-def test_a_copy_is_a_new_row(database: Database, copied: Any) -> None:
-    with Units(database) as uow:
-        row = uow.crates.create(CrateModel(label="a"))
-        twin = copied(row)
-        twin.label = "b"
-        twin.id = None
-        uow.crates.create(twin)
-        uow.commit()
-    with Units(database) as uow:
-        assert [crate.label for crate in uow.crates.get_all(order_by="label")] == ["a", "b"]
-
-
-def test_a_copy_with_updates_is_validated() -> None:
-    row = CrateModel(label="a")
-
-    assert row.model_copy(update={"weight": 9}).weight == 9
-    for wrong in ({"weight": "x"}, {"wieght": 1}, {"weight": 200}):
-        with pytest.raises(ValidationError):
-            row.model_copy(update=wrong)
-
-
-@pytest.mark.parametrize("copied", [lambda row: row.model_copy(deep=True), copy.deepcopy])
-def test_a_deep_copy_shares_nothing(copied: Any) -> None:
-    row = CrateModel(label="a", tags=["x"], contents={"nails": {"long": [1]}})
-    twin = copied(row)
-    twin.contents["nails"]["long"].append(2)
-    twin.tags.append("y")
-
-    assert row.contents == {"nails": {"long": [1]}}
-    assert row.tags == ["x"]
-
-
-def test_one_object_in_two_places_is_copied_once() -> None:
-    row = CrateModel(label="a")
-    first, second = copy.deepcopy([row, row])
-
-    assert first is second
-
-
-def test_pickled_rows_come_back_equal(database: Database) -> None:
-    new = pickle.loads(pickle.dumps(CrateModel(label="new")))
-    with Units(database) as uow:
-        stored = uow.crates.create(new)
-        uow.commit()
-    again = pickle.loads(pickle.dumps(stored))
-
-    assert again == stored
-    assert again is not stored
-    assert again.model_dump() == stored.model_dump()
-    with Units(database) as uow:
-        again.weight = 9
-        uow.crates.update(again)
-        uow.commit()
-    with Units(database) as uow:
-        assert uow.crates.require(stored.id).weight == 9
-
-
-def test_model_dump_and_repr_hold_everything_after_the_block(database: Database) -> None:
-    with Units(database) as uow:
-        row = uow.crates.create(CrateModel(label="a"))
-        uow.commit()
-    with Units(database) as uow:
-        loaded: Any = uow.crates.require(row.id)
-
-    for one in (row, loaded):
-        assert one.model_dump(exclude={"created_at", "updated_at"}) == {
-            "id": row.id,
-            "label": "a",
-            "weight": 7,
-            "tags": ["new"],
-            "contents": {},
-            "shelf_id": None,
-            "version": 1,
-        }
-        assert "label='a'" in repr(one)
-        assert json.loads(one.model_dump_json())["tags"] == ["new"]
 
 
 # -- loading ------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """What becomes of the plain objects that are given to a repository."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import pytest
@@ -23,15 +23,6 @@ class Book(Entity):
         self.pages -= 1
 
 
-@dataclass(eq=False, kw_only=True, frozen=True)
-class Coin(Entity):
-    """Never changes."""
-
-    face: str
-    value: int = 1
-    id: int | None = None
-
-
 class BookModel(Book, Versioned, Model, table=True):
     __tablename__: ClassVar[str] = "originals_books"
 
@@ -39,28 +30,17 @@ class BookModel(Book, Versioned, Model, table=True):
     title: str = Field(max_length=20, unique=True)
 
 
-class CoinModel(Coin, Model, table=True):
-    __tablename__: ClassVar[str] = "originals_coins"
-
-    id: int | None = Field(default=None, primary_key=True)
-
-
 class BookRepository(BaseRepository[Book]):
     model = BookModel
 
 
-class CoinRepository(BaseRepository[Coin]):
-    model = CoinModel
-
-
 class Units(BaseUnitOfWork):
     books: BookRepository
-    coins: CoinRepository
 
 
 @pytest.fixture
 def tables() -> list[Any]:
-    return [BookModel, CoinModel]
+    return [BookModel]
 
 
 Store = Callable[[Units, Book], Book]
@@ -217,14 +197,26 @@ def test_a_plain_object_may_be_updated_in_a_later_unit(database: Database) -> No
     assert stored(database, plain.id).title == "changed"
 
 
-def test_a_plain_object_that_changes_after_the_commit_is_free_again(database: Database) -> None:
-    """After COMMIT it stands for nothing any more, as after the block."""
+def test_a_change_between_two_commits_of_a_block_is_refused_too(database: Database) -> None:
     plain = Book(title="one")
     with Units(database) as uow:
         uow.books.create(plain)
         uow.commit()
         plain.title = "changed"
+        with pytest.raises(UnitOfWorkError, match=rf"Book {plain.id}.*update\(\)"):
+            uow.commit()
+        uow.books.update(plain)
         uow.commit()
+
+    assert stored(database, plain.id).title == "changed"
+
+
+def test_a_change_after_the_block_is_nobodys_business(database: Database) -> None:
+    plain = Book(title="one")
+    with Units(database) as uow:
+        uow.books.create(plain)
+        uow.commit()
+    plain.title = "changed"
 
     assert stored(database, plain.id).title == "one"
 
@@ -361,59 +353,3 @@ def test_a_change_after_a_rollback_is_nobodys_business(database: Database) -> No
         plain.title = "changed"
         uow.commit()
         assert uow.books.count() == 0
-
-
-# -- frozen -------------------------------------------------------------------------------------
-
-
-def test_a_frozen_entity_is_created_and_loaded(database: Database) -> None:
-    plain = Coin(face="eagle", value=2)
-    with Units(database) as uow:
-        row = uow.coins.create(plain)
-        uow.commit()
-    assert plain.id == row.id is not None
-
-    with Units(database) as uow:
-        loaded = uow.coins.require(row.id)
-        assert (loaded.face, loaded.value) == ("eagle", 2)
-    with Units(database, read_only=True) as uow:
-        found = uow.coins.require(row.id)
-        assert type(found) is Coin
-        assert found == plain
-
-
-def test_many_frozen_entities_are_created(database: Database) -> None:
-    with Units(database) as uow:
-        coins = uow.coins.create_many([Coin(face="eagle"), Coin(face="lion", value="2")])  # type: ignore[arg-type]
-        uow.commit()
-    with Units(database) as uow:
-        assert [coin.value for coin in uow.coins.get_many(coin.id for coin in coins)] == [1, 2]
-
-
-def test_a_frozen_entity_is_taken_back_and_created_again(database: Database) -> None:
-    plain = Coin(face="eagle")
-    with Units(database) as uow:
-        row = uow.coins.create(plain)
-        uow.rollback()
-        assert (plain.id, row.id) == (None, None)
-        uow.coins.create(plain)
-        uow.commit()
-
-    with Units(database) as uow:
-        assert uow.coins.count() == 1
-
-
-def test_a_frozen_entity_is_replaced_by_update(database: Database) -> None:
-    with Units(database) as uow:
-        plain = Coin(face="eagle")
-        uow.coins.create(plain)
-        uow.commit()
-    with Units(database) as uow:
-        uow.coins.update(replace(plain, value=5))
-        uow.commit()
-    with Units(database) as uow:
-        assert uow.coins.require(plain.id).value == 5
-        uow.coins.update(plain.id, value=6)
-        uow.commit()
-    with Units(database) as uow:
-        assert uow.coins.require(plain.id).value == 6

@@ -145,6 +145,18 @@ def test_own_changes_are_written_before(board: Database) -> None:
     assert set(stored(board)) == {2, 3, 4, 5}
 
 
+def test_a_list_of_ids_may_be_long_or_empty(board: Database) -> None:
+    with Board(board) as uow:
+        many, none = where("id").in_(range(2, 70_002)), where("id").in_([])
+        with statements(board) as sent:
+            assert uow.tasks.update_where(many, effort=5) == 4
+            assert uow.tasks.delete_where(many) == 4
+            assert uow.tasks.update_where(none, effort=5) == 0
+            assert uow.tasks.delete_where(none) == 0
+        assert len(sent) <= 4
+        uow.rollback()
+
+
 def test_version_and_time_advance(board: Database) -> None:
     moment = datetime(2040, 1, 1, tzinfo=UTC)
     before = stored(board)[1]

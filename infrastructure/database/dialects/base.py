@@ -14,12 +14,6 @@ from sqlalchemy.types import TypeEngine
 
 from domain.errors import ConflictError, KitError
 
-OVERFLOW = 40
-"""Connections beyond the pool, for a moment: one for each thread of a sync web server.
-
-Where threads wait for a connection, none may be left for the one that has it to give it back.
-"""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:

@@ -24,7 +24,6 @@ from sqlalchemy.types import TypeEngine
 
 from domain import errors
 from infrastructure.database.dialects.base import (
-    OVERFLOW,
     Dialect,
     MigrationPlan,
     Settings,
@@ -56,6 +55,7 @@ _FAMILIES: Mapping[str, type[errors.KitError]] = {
 }
 
 
+_READ_ONLY = "-c default_transaction_read_only=on"
 _MIGRATION_LOCK = 0x4B49544D  # any number that is the same everywhere: "KITM"
 
 
@@ -84,7 +84,9 @@ class PostgreSQL(Dialect):
         # Startup options do not pass PgBouncer, and SET LOCAL needs a transaction.
         if settings.pgbouncer or settings.statement_timeout or settings.lock_timeout:
             return engine.execution_options(postgresql_readonly=True)
-        reader = _engine(settings, {"options": "-c default_transaction_read_only=on"})
+        asked = settings.url.query.get("options", "")
+        options = f"{asked if isinstance(asked, str) else asked[-1]} {_READ_ONLY}".strip()
+        reader = _engine(settings, {"options": options})
         return reader.execution_options(isolation_level="AUTOCOMMIT")
 
     def unit_options(self, *, read_only: bool, isolation_level: str | None) -> Mapping[str, Any]:
@@ -172,7 +174,6 @@ def _engine(settings: Settings, connect_args: dict[str, Any]) -> Engine:
         hide_parameters=True,
         pool_pre_ping=True,
         pool_size=settings.pool_size,
-        max_overflow=OVERFLOW,
         connect_args=connect_args,
     )
 

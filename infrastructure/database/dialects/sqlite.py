@@ -12,7 +12,7 @@ import re
 import sqlite3
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from decimal import Decimal
 from typing import Any
 
@@ -38,7 +38,6 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from domain import errors
 from infrastructure.database.dialects.base import (
-    OVERFLOW,
     Dialect,
     MigrationError,
     MigrationPlan,
@@ -85,7 +84,7 @@ class SQLite(Dialect):
 
     def engine(self, settings: Settings) -> Engine:
         wait = settings.lock_timeout or settings.busy_timeout
-        pool: dict[str, Any] = {"pool_size": settings.pool_size, "max_overflow": OVERFLOW}
+        pool: dict[str, Any] = {"pool_size": settings.pool_size}
         if self.exclusive(settings):
             pool = {"pool_size": 1, "max_overflow": 0, "pool_timeout": wait}
         engine = create_engine(
@@ -292,13 +291,14 @@ def _dangling_reference(context: ExceptionContext) -> Violation:
     raw: Any = context.connection.connection.dbapi_connection
     cursor = raw.cursor()
     if context.statement is None:  # a deferred constraint, found at COMMIT
-        return _first_violation(cursor)
+        return _new_violation(cursor, set())
     try:
+        known = _dangling(raw)
         cursor.execute("SAVEPOINT kit_references")
         cursor.execute("PRAGMA defer_foreign_keys=ON")
         try:
             _replay(cursor, context)
-            return _first_violation(cursor)
+            return _new_violation(cursor, known)
         finally:
             cursor.execute("ROLLBACK TO kit_references")
             cursor.execute("RELEASE kit_references")
@@ -310,23 +310,26 @@ def _dangling_reference(context: ExceptionContext) -> Violation:
 def _replay(cursor: sqlite3.Cursor, context: ExceptionContext) -> None:
     parameters: Any = context.parameters or ()
     if context.execution_context is not None and context.execution_context.executemany:
-        cursor.executemany(context.statement or "", parameters)
+        for each in parameters:
+            # Those before the one that failed are there already.
+            with suppress(sqlite3.IntegrityError):
+                cursor.execute(context.statement or "", each)
     else:
         cursor.execute(context.statement or "", parameters)
         cursor.fetchall()
 
 
-def _first_violation(cursor: sqlite3.Cursor) -> Violation:
-    broken = cursor.execute("PRAGMA foreign_key_check").fetchone()
-    if broken is None:
+def _new_violation(cursor: sqlite3.Cursor, known: set[tuple[Any, ...]]) -> Violation:
+    broken = sorted(_dangling(cursor) - known, key=str)
+    if not broken:
         return Violation(errors.ForeignKeyViolation)
-    table, _, _, number = broken
+    table, _, _, number = broken[0]
     keys = cursor.execute("SELECT * FROM pragma_foreign_key_list(?)", (table,)).fetchall()
     columns = tuple(key[3] for key in sorted(keys, key=lambda key: key[1]) if key[0] == number)
     return Violation(errors.ForeignKeyViolation, table, columns)
 
 
-def _dangling(connection: sqlite3.Connection) -> set[tuple[Any, ...]]:
+def _dangling(connection: sqlite3.Connection | sqlite3.Cursor) -> set[tuple[Any, ...]]:
     return set(connection.execute("PRAGMA foreign_key_check").fetchall())
 
 

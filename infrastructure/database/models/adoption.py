@@ -114,7 +114,9 @@ def store_lists_and_dicts_as_json(namespace: dict[str, Any]) -> None:
     annotations = own_annotations(namespace)
     for name, annotation in annotations.items():
         value = namespace.get(name, PydanticUndefined)
-        if isinstance(value, RelationshipInfo) or not _is_collection(annotation):
+        if isinstance(value, RelationshipInfo) or not _is_collection(
+            _resolved(annotation, namespace)
+        ):
             continue
         options = _declared_options(value, annotation)
         if options is None and isinstance(value, pydantic.fields.FieldInfo):
@@ -125,6 +127,17 @@ def store_lists_and_dicts_as_json(namespace: dict[str, Any]) -> None:
             options.sa_type = Json
     if annotations:
         namespace["__annotations__"] = annotations
+
+
+def _resolved(annotation: Any, namespace: dict[str, Any]) -> Any:
+    """An annotation that is a string, where what it names is known already."""
+    if not isinstance(annotation, str):
+        return annotation
+    module = sys.modules[namespace["__module__"]].__dict__
+    try:
+        return get_type_hints(type("_", (), {"__annotations__": {"_": annotation}}), module)["_"]
+    except NameError:
+        return None
 
 
 def _is_collection(annotation: Any) -> bool:

@@ -163,6 +163,8 @@ def _construct(self: Any, **data: Any) -> None:
             field.name: rest.pop(field.name) for field in dataclasses.fields(domain) if field.init
         }
         cast(Any, domain).__init__(self, **taken)
+        made = {field.name for field in dataclasses.fields(domain)} & self.__dict__.keys() - given
+        rest = {name: value for name, value in rest.items() if name not in made}
     for name, value in (rest | related).items():
         setattr(self, name, value)
     object.__setattr__(self, "__pydantic_fields_set__", given)

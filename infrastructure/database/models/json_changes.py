@@ -78,8 +78,11 @@ def _remember(entity: Any, *_: Any) -> None:
 
 def _texts(entity: Any) -> dict[str, str]:
     values = entity.__dict__
-    return {
-        name: json.dumps(values[name], sort_keys=True, default=repr)
-        for name in rules_of(type(entity)).json
-        if name in values
-    }
+    return {name: _text(values[name]) for name in rules_of(type(entity)).json if name in values}
+
+
+def _text(value: Any) -> str:
+    try:
+        return json.dumps(value, sort_keys=True, default=repr)
+    except (RecursionError, TypeError, ValueError):  # refused at the flush, not here
+        return f"no JSON: {id(value)}"

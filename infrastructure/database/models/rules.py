@@ -167,8 +167,13 @@ _SIMPLE = (int, str, bool, UUID, date)
 
 
 def _messages(error: pydantic.ValidationError) -> dict[str, str]:
-    found = error.errors(include_url=False, include_context=False, include_input=False)
-    return {".".join(map(str, item["loc"])) or "value": item["msg"] for item in found}
+    """The first message for each field; where it is nested, the path stands before it."""
+    messages: dict[str, str] = {}
+    for item in error.errors(include_url=False, include_context=False, include_input=False):
+        field, *path = item["loc"] or ("value",)
+        where = f"{'.'.join(map(str, path))}: " if path else ""
+        messages.setdefault(str(field), f"{where}{item['msg']}")
+    return messages
 
 
 def rules_of(model: Any) -> Rules:
