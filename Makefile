@@ -14,7 +14,7 @@ demo: $(VENV)/.base ## run examples/quickstart.py
 	$(BIN)/python examples/quickstart.py
 
 test: $(VENV)/.test ## run the tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4
 
 check: $(VENV)/.check ## lint, format, types, import directions, length of files
 	$(BIN)/ruff check
@@ -30,7 +30,7 @@ bench: $(VENV)/.test ## compare with what else one would use
 	$(BIN)/python -m benchmarks
 
 soak: $(VENV)/.test ## run the tests at full size
-	$(BIN)/python -m pytest --soak
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --soak
 
 clean: ## remove .venv, caches and built packages
 	rm -rf $(VENV) build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

@@ -35,8 +35,8 @@ def cases(driver: Driver, bare: BareSession, kit: Kit) -> list[Case]:
     everything = [row(id) for id in range(1, READ + 1)]
     return [
         case("get_by_id, a read-only unit each", "get", [row(READ // 2)]),
-        case(f"{WITHIN} × get_by_id in one unit", "get_within", everything[:WITHIN]),
-        case(f"{WITHIN} × get_by_id, loaded already", "get_again", [row(1)] * WITHIN),
+        case(f"{WITHIN} x get_by_id in one unit", "get_within", everything[:WITHIN]),
+        case(f"{WITHIN} x get_by_id, loaded already", "get_again", [row(1)] * WITHIN),
         case(f"get_all, {READ:,} tracked", "get_all", everything),
         case(f"get_all, {READ:,} read-only", "get_all_read_only", everything),
         case("a unit with one insert", "insert", 1),
@@ -59,12 +59,18 @@ def compare(title: str, url: str, seconds: float) -> None:
 
 
 @contextmanager
-def postgresql() -> Iterator[str]:
-    """A database of our own, dropped afterwards."""
+def postgresql() -> Iterator[str | None]:
+    """A database of our own, dropped afterwards; None where there is no server."""
     server = make_url(SERVER)
     plain = server.set(drivername="postgresql").render_as_string(hide_password=False)
+    try:
+        opened = psycopg.connect(plain, autocommit=True, connect_timeout=5)
+    except psycopg.OperationalError as error:
+        print(f"\nPostgreSQL: skipped, no server at {server!r}: {str(error).splitlines()[0]}")
+        yield None
+        return
     name = f"kit_bench_{uuid.uuid4().hex[:12]}"
-    with psycopg.connect(plain, autocommit=True, connect_timeout=5) as connection:
+    with opened as connection:
         connection.execute(f'CREATE DATABASE "{name}"'.encode())
         try:
             yield server.set(database=name).render_as_string(hide_password=False)
@@ -81,12 +87,9 @@ def main() -> None:
     print(f"Python {platform.python_version()}, {packages}")
     with tempfile.TemporaryDirectory(prefix="bench-") as directory:
         compare("SQLite, a file", f"sqlite:///{directory}/bench.db", seconds)
-    try:
-        with postgresql() as url:
+    with postgresql() as url:
+        if url is not None:
             compare("PostgreSQL", url, seconds)
-    except psycopg.OperationalError as error:
-        reason = str(error).splitlines()[0]
-        print(f"\nPostgreSQL: skipped, no server at {make_url(SERVER)!r}: {reason}")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from typing import Any, Self, TypeVar, cast, get_args, get_origin
 
 from domain.errors import (
     AfterCommitError,
+    KitError,
     ReadOnlyViolation,
     UncommittedChangesWarning,
     UnitOfWorkError,
@@ -96,6 +97,8 @@ class BaseUnitOfWork:
         traceback: TracebackType | None,
     ) -> None:
         session = self._open()
+        if isinstance(error, KitError) and error.driver_error is not None:
+            error.__cause__ = None  # whoever used the connection itself
         busy = not self._lock.acquire(blocking=False)
         if busy:  # a statement of another thread is under way; its connection is in use
             self._lock.acquire()

@@ -55,7 +55,7 @@ def _conflict(found: Violation, context: ExceptionContext) -> ConflictError:
     if constraint is None and columns:
         constraint = _constraint_over(table, columns, found.kind)
     elif constraint is not None and not columns:
-        columns = _columns_of(table, constraint)
+        columns = _columns_of(table, constraint, dialect_named(context.dialect.name))
     return found.kind(entity_name(model), _attributes(model, columns), constraint)
 
 
@@ -93,8 +93,19 @@ def _constraints(table: Table) -> dict[str, tuple[str, ...]]:
     }
 
 
-def _columns_of(table: Table, constraint: str) -> tuple[str, ...]:
-    return _constraints(table).get(constraint, ())
+def _columns_of(table: Table, constraint: str, dialect: Dialect) -> tuple[str, ...]:
+    return _constraints(table).get(constraint) or _unnamed(table, dialect).get(constraint, ())
+
+
+def _unnamed(table: Table, dialect: Dialect) -> dict[str, tuple[str, ...]]:
+    """The columns of constraints that got their name from the database."""
+    named = {}
+    for item in table.constraints:
+        columns = tuple(str(column.name) for column in getattr(item, "columns", ()))
+        name = dialect.default_name(item, str(table.name), columns)
+        if item.name is None and name is not None:
+            named[name] = columns
+    return named
 
 
 def _constraint_over(

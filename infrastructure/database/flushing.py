@@ -6,6 +6,7 @@ import copy
 import dataclasses
 import weakref
 from collections.abc import Iterable
+from itertools import islice
 from typing import Any, NamedTuple, cast
 
 from sqlalchemy import Column, Table, select
@@ -66,6 +67,7 @@ class Tracker:
         self._late: dict[int, tuple[weakref.ref[Any], str, dict[str, Any]]] = {}
         self._versioned: list[tuple[Any, Any]] = []
         self._written: list[Any] = []
+        self._fresh: list[Any] = []
 
     # -- twins -----------------------------------------------------------------------------
 
@@ -74,6 +76,7 @@ class Tracker:
         self._late.pop(id(original), None)
         self._twins[id(original)] = Twin(original, row, _values(original))
         self._originals[id(row)] = original
+        self._fresh.append(row)
 
     def unpair(self, row: Any) -> None:
         """The original may change again."""
@@ -102,7 +105,7 @@ class Tracker:
     def prepare(self) -> None:
         """Validate everything that is about to be written; nothing has been sent yet."""
         # All of them at each flush would be quadratic; commit() checks the rest.
-        self._check(list(self._twins.values())[-_RECENT:])
+        self._check(islice(reversed(self._twins.values()), _RECENT))
         json_changes.mark_changed(self.session)
         now = self.database.clock()
         new, dirty = list(self.session.new), list(self.session.dirty)
@@ -141,14 +144,14 @@ class Tracker:
             set_attribute(row, name, key)
 
     def finish(self) -> None:
-        """After the SQL: keys go to the originals, too."""
+        """After the SQL: keys and versions go to the originals, too."""
         json_changes.remember(self.session, self._written)
-        for row in self._written:
-            original = self._originals.get(id(row))
-            if original is not None and original is not row:
-                _give_key(original, row)
-                self.pair(original, row)
-        self._written = []
+        for row in self._fresh:
+            twin = self._twins.get(id(self._originals.get(id(row))))
+            if twin is not None:
+                given = _give_key(twin.original, row)
+                self._twins[id(twin.original)] = twin._replace(values=twin.values | given)
+        self._written, self._fresh = [], []
 
     def conflict(self) -> ConcurrencyConflict:
         """The error for a failed version check, naming the entity if it can be found."""
@@ -272,13 +275,21 @@ def _version(entity: Any) -> Any:
     return entity.__dict__.get(str(rules_of(type(entity)).version))
 
 
-def _give_key(original: Any, row: Any) -> None:
+def _give_key(original: Any, row: Any) -> dict[str, Any]:
+    """Give an original the key and the version of its row; those that are fields."""
     rules = rules_of(type(row))
-    for name in rules.keys:
-        if name in original.__dict__:
-            object.__setattr__(original, name, row.__dict__[name])
-    if rules.version:
-        object.__setattr__(original, VERSION, row.__dict__[rules.version])
+    given = {name: row.__dict__[name] for name in rules.keys if name in original.__dict__}
+    version = {rules.version: row.__dict__[rules.version]} if rules.version else {}
+    if isinstance(original, SQLModel):
+        given |= version
+        for name, value in given.items():
+            set_committed_value(original, name, value)
+        return given
+    for name, value in given.items():
+        object.__setattr__(original, name, value)
+    for value in version.values():
+        object.__setattr__(original, VERSION, value)
+    return given
 
 
 def _take_key(row: Any, original: Any) -> None:

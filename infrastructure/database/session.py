@@ -17,10 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from sqlalchemy import event, select
 from sqlalchemy import exc as sql_errors
 from sqlalchemy import inspect as state_of
-from sqlalchemy.orm import (
-    InstanceState,
-    SessionTransaction,
-)
+from sqlalchemy.orm import InstanceState, SessionTransaction
 from sqlalchemy.orm.attributes import set_committed_value
 from sqlalchemy.orm.exc import StaleDataError
 from sqlmodel import Session
@@ -186,9 +183,9 @@ class UnitSession(Session):
 
     def store(self) -> None:
         """COMMIT; afterwards nothing is loaded, and what was loaded stays readable."""
-        self.flush()
         self.tracker.check_twins()
         self.refuse_lost_changes()
+        self.flush()
         if self.in_transaction():
             self._load_expired()
             self._commit()
@@ -276,7 +273,7 @@ class UnitSession(Session):
             self.depth -= 1
             self.wrote |= wrote
         if nested is not None:
-            nested.commit()
+            self._release(nested)
 
     def _refuse_failed(self) -> None:
         if self.failure is not None:
@@ -293,6 +290,11 @@ class UnitSession(Session):
         return nested
 
     _begin_savepoint = _guarded(_make_savepoint)
+
+    def _send_release(self, nested: SessionTransaction) -> None:
+        nested.commit()
+
+    _release = _guarded(_send_release)
 
     def _undo_savepoint(self, nested: SessionTransaction | None, since: Mark) -> None:
         mark = self.failed_at

@@ -35,7 +35,8 @@ class Settled:
 
     def changed(self) -> list[str]:
         """What to call those that were changed since."""
-        return [_label(state) for state in self._states if _is_changed(state)]
+        detached = (state for state in self._states if state.detached)  # no new ones, taken back
+        return [_label(state) for state in detached if _is_changed(state)]
 
     def release(self, entity: Any) -> None:
         """The changes of this one are taken care of."""

@@ -190,8 +190,6 @@ def write(cells: Any, path: str, column: str, value: Any) -> Any:
     """The id of a row in which the column was given this value, in one of the ways there are."""
     if path == "create":
         return cells.create({column: value}).id
-    if path == "update":
-        return cells.update(1, **{column: value}).id
     if path == "update_where":
         cells.update_where(ALL, **{column: value})
         return 1
@@ -244,7 +242,7 @@ def test_every_value_in_every_column(database: Database, column: str) -> None:
             continue  # Python itself cannot print it, not even in an error
         expected = STORED[column].get(label, None if value is None else REFUSED)
         wanted = shown(value if expected is SAME else expected)
-        for path in ("create", "update", "update_where", "tracked"):
+        for path in ("create", "update_where", "tracked"):
             try:
                 found = outcome(database, path, column, value)
                 agreed = shown(found) == wanted or (column, label) in UNDECIDED

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
@@ -175,7 +175,7 @@ def test_equality(store: Database, name: str) -> None:
 def test_order(store: Database, name: str) -> None:
     field, values = where(name), VALUES[name]
     specs: list[Specification] = []
-    for value in values:
+    for value in values if len(values) < 20 else values[::3]:
         specs += [field < value, field <= value, ~(field > value), ~(field >= value)]
     specs += [field.between(low, high) for low in values[:4] for high in values[:4]]
     specs += [~field.between(low, low) for low in values[:4]]
@@ -239,6 +239,18 @@ _specs = st.recursive(
 @given(specs=st.lists(_specs, min_size=1, max_size=4))
 def test_any_specification_means_the_same(store: Database, specs: list[Specification]) -> None:
     assert differences(store, specs) == []
+
+
+@pytest.mark.postgresql
+def test_the_time_zone_of_the_server_does_not_matter(
+    postgresql_url: str, make_database: Callable[..., Database]
+) -> None:
+    east = f"{postgresql_url}?options=-c%20timezone%3DPacific/Kiritimati"
+    with Store(make_database(east)) as uow:
+        uow.things.create_many([{"at": at} for at in VALUES["at"]])
+        uow.commit()
+        assert [thing.at for thing in uow.things.get_all(order_by="id")] == VALUES["at"]
+        assert uow.things.count(where("at") == VALUES["at"][1]) == 2
 
 
 # -- what cannot be asked --------------------------------------------------------------------
@@ -307,17 +319,6 @@ def test_what_has_no_such_question_is_refused(store: Database) -> None:
                 assert (caught.value.entity, set(caught.value.errors)) == ("CritThing", {name})
 
 
-@pytest.mark.parametrize(
-    "what", [True, False, None, "text = 'a'", 5, {"text": "a"}, [ALL], ALL.is_satisfied_by]
-)
-def test_what_is_no_criterion_is_refused(store: Database, what: Any) -> None:
-    with Store(store, read_only=True) as uow:
-        for method in ("get_all", "count", "exists", "first", "one"):
-            with pytest.raises(ValidationError) as caught:
-                getattr(uow.things, method)(what)
-            assert (caught.value.entity, set(caught.value.errors)) == ("CritThing", {"criteria"})
-
-
 def test_another_table_is_refused_where_it_would_multiply_rows(store: Database) -> None:
     thing, other = aliased(CritThingModel), col(CritOther.thing_id)
     with Store(store) as uow:
@@ -355,27 +356,29 @@ def test_column_expressions_are_criteria(store: Database) -> None:
 
 # -- sizes -----------------------------------------------------------------------------------
 
-HUGE: dict[str, Iterable[Any]] = {
-    "number": range(-70_000, 70_000),
-    "text": [f"{n}" for n in range(70_000)] + TEXTS,
-    "amount": [Decimal(n) / 10 for n in range(40_000)],
-    "at": [datetime(2024, 1, 1, tzinfo=UTC) + timedelta(minutes=n) for n in range(40_000)],
-    "code": [uuid.UUID(int=n) for n in range(40_000)],
-    "blob": [b"a", *(n.to_bytes(3, "big") for n in range(40_000))],
-    "ratio": [float("inf"), *(n / 10 for n in range(40_000))],
-    "day": [date(2024, 2, 29), *(date(1, 1, 1) + timedelta(n) for n in range(40_000))],
+HUGE: dict[str, Callable[[int], Any]] = {
+    "number": lambda n: n - 5,
+    "text": str,
+    "amount": lambda n: Decimal(n) / 10,
+    "at": lambda n: datetime(2024, 1, 1, tzinfo=UTC) + timedelta(minutes=n),
+    "code": lambda n: uuid.UUID(int=n),
+    "blob": lambda n: n.to_bytes(3, "big").lstrip(b"\0"),
+    "ratio": lambda n: n / 10 if n else float("inf"),
+    "day": lambda n: date(1, 1, 1) + timedelta(n),
 }
 
 
 @pytest.mark.parametrize("name", HUGE)
-def test_a_list_of_any_length_may_be_asked_for(store: Database, name: str) -> None:
-    assert differences(store, both_ways([where(name).in_(HUGE[name])])) == []
+def test_a_list_of_any_length_may_be_asked_for(store: Database, name: str, soak: bool) -> None:
+    # PostgreSQL takes 65,535 parameters, SQLite 32,766 or more; all types go the same ways.
+    many = 300_000 if soak else 70_000 if name in ("number", "blob") else 5_000
+    assert differences(store, [where(name).in_([HUGE[name](n) for n in range(many)])]) == []
 
 
 def test_chains_of_any_length(store: Database) -> None:
     either: Specification = NONE
     both: Specification = ALL
-    for n in range(3000):
+    for n in range(1200):  # SQLite takes expressions of a depth of 1,000
         either |= where("number") == n
         both &= where("number") != n
     assert differences(store, [either, both, ~either]) == []

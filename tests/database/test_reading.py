@@ -14,7 +14,6 @@ from domain.entity import new_id
 from domain.errors import (
     EntityNotFound,
     MultipleEntitiesFound,
-    ReadOnlyViolation,
     ValidationError,
 )
 from infrastructure.database import BaseRepository, BaseUnitOfWork, Database, Model, Versioned
@@ -32,9 +31,6 @@ class ReadBook(Entity):
 
     def __post_init__(self) -> None:
         type(self).made += 1
-
-    def is_long(self) -> bool:
-        return (self.pages or 0) > 500
 
 
 class ReadBookModel(ReadBook, Versioned, Model, table=True):
@@ -170,11 +166,12 @@ def test_many_ids_come_in_the_order_asked_without_the_missing(library: Database)
         assert uow.books.get_many([1])[0] is found[1]
 
 
-def test_a_million_ids_are_a_question_like_any(library: Database) -> None:
+def test_a_million_ids_are_a_question_like_any(library: Database, soak: bool) -> None:
+    many = 1_000_000 if soak else 70_000  # PostgreSQL takes 65,535 parameters
     with Library(library, read_only=True) as uow:
-        found = uow.books.get_many(range(1_000_000, 0, -1))
+        found = uow.books.get_many(range(many, 0, -1))
         assert [book.id for book in found] == [5, 4, 3, 2, 1]
-        among = uow.books.get_all(where("id").in_(range(2, 1_000_002)), order_by="id")
+        among = uow.books.get_all(where("id").in_(range(2, many)), order_by="id")
         assert [book.id for book in among] == [2, 3, 4, 5]
 
 
@@ -362,7 +359,6 @@ def test_a_domain_repository_hands_out_rows_when_writing_and_plain_ones_when_rea
         assert all(type(other) is ReadBook for other in [book, *others])
         assert all(other is book for other in others[:5])
         assert isinstance(uow.rows.require(2), ReadBookModel)
-        assert not book.is_long()
         assert set(vars(book)) >= {"title", "pages", "id"}
         book.pages = 1  # untracked: nobody is surprised at the end of the block
     assert ReadBook.made == made  # no constructor ran
@@ -371,27 +367,6 @@ def test_a_domain_repository_hands_out_rows_when_writing_and_plain_ones_when_rea
         row = uow.books.require(2)
         assert row == book
         assert row.pages == 200
-
-
-def test_a_read_only_unit_refuses_every_write_before_sql(library: Database) -> None:
-    with Library(library, read_only=True) as uow:
-        book = uow.books.require(1)
-        with statements(library) as sent:
-            for write in (
-                lambda: uow.books.create(ReadBook(title="x")),
-                lambda: uow.books.create_many([]),
-                lambda: uow.books.create_deferred(ReadBook(title="x")),
-                lambda: uow.books.update(book),
-                lambda: uow.books.update(1, title="x"),
-                lambda: uow.books.delete(1),
-                lambda: uow.books.update_where(ALL, title="x"),
-                lambda: uow.books.delete_where(ALL),
-                lambda: uow.books.get_by_id(1, for_update=True),
-            ):
-                with pytest.raises(ReadOnlyViolation):
-                    write()
-        assert sent == []
-        assert uow.books.count() == 5
 
 
 # -- how a repository is declared ----------------------------------------------------------

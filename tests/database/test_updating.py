@@ -149,15 +149,6 @@ def test_a_wrong_value_in_a_tracked_entity_is_refused_before_sql(
     assert stored(bank).balance == 11
 
 
-def test_a_changed_value_is_converted(bank: Database) -> None:
-    with Bank(bank) as uow:
-        account: Any = uow.accounts.require(1)
-        account.balance = "42"
-        uow.commit()
-        assert account.balance == 42
-    assert stored(bank).balance == 42
-
-
 @pytest.mark.parametrize(("name", "value"), [("id", 7), ("version", 7)])
 def test_key_and_version_cannot_be_changed(bank: Database, name: str, value: int) -> None:
     with Bank(bank) as uow:

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import URL, Column, ColumnElement, Connection, Engine
+from sqlalchemy import URL, Column, ColumnElement, Connection, Constraint, Engine
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.types import TypeEngine
 
@@ -91,6 +91,12 @@ class Dialect(ABC):
     @abstractmethod
     def violation(self, context: ExceptionContext, kind: type[ConflictError]) -> Violation:
         """Which constraint did not hold."""
+
+    @abstractmethod
+    def default_name(
+        self, constraint: Constraint, table: str, columns: Sequence[str]
+    ) -> str | None:
+        """What the database calls a constraint that was given no name; None if nothing."""
 
     @abstractmethod
     def among(self, column: Column[Any], values: Collection[Any]) -> ColumnElement[bool]:

@@ -12,7 +12,11 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
+    Constraint,
     Engine,
+    ForeignKeyConstraint,
+    PrimaryKeyConstraint,
+    UniqueConstraint,
     any_,
     bindparam,
     create_engine,
@@ -55,6 +59,8 @@ _FAMILIES: Mapping[str, type[errors.KitError]] = {
 }
 
 
+# The driver converts times with the zone of the session, and fails near the ends of the calendar.
+_STARTUP = ["-c timezone=UTC"]
 _READ_ONLY = "-c default_transaction_read_only=on"
 _MIGRATION_LOCK = 0x4B49544D  # any number that is the same everywhere: "KITM"
 
@@ -66,7 +72,7 @@ class PostgreSQL(Dialect):
         return False
 
     def engine(self, settings: Settings) -> Engine:
-        engine = _engine(settings, {})
+        engine = _engine(settings)
         timeouts = {
             "statement_timeout": settings.statement_timeout,
             "lock_timeout": settings.lock_timeout,
@@ -84,9 +90,7 @@ class PostgreSQL(Dialect):
         # Startup options do not pass PgBouncer, and SET LOCAL needs a transaction.
         if settings.pgbouncer or settings.statement_timeout or settings.lock_timeout:
             return engine.execution_options(postgresql_readonly=True)
-        asked = settings.url.query.get("options", "")
-        options = f"{asked if isinstance(asked, str) else asked[-1]} {_READ_ONLY}".strip()
-        reader = _engine(settings, {"options": options})
+        reader = _engine(settings, _READ_ONLY)
         return reader.execution_options(isolation_level="AUTOCOMMIT")
 
     def unit_options(self, *, read_only: bool, isolation_level: str | None) -> Mapping[str, Any]:
@@ -125,6 +129,19 @@ class PostgreSQL(Dialect):
         constraint = None if kind is errors.NotNullViolation else said and said.constraint_name
         return Violation(kind, said and said.table_name, columns, constraint)
 
+    def default_name(
+        self, constraint: Constraint, table: str, columns: Sequence[str]
+    ) -> str | None:
+        match constraint:
+            case PrimaryKeyConstraint():
+                return f"{table}_pkey"
+            case UniqueConstraint():
+                return f"{table}_{'_'.join(columns)}_key"
+            case ForeignKeyConstraint():
+                return f"{table}_{'_'.join(columns)}_fkey"
+            case _:
+                return None
+
     def among(self, column: Column[Any], values: Collection[Any]) -> ColumnElement[bool]:
         return column == any_(bindparam(None, list(values), ARRAY(column.type)))
 
@@ -162,8 +179,12 @@ class _Begin:
         connection.exec_driver_sql(self.commands)
 
 
-def _engine(settings: Settings, connect_args: dict[str, Any]) -> Engine:
-    connect_args["connect_timeout"] = max(1, round(settings.connect_timeout))
+def _engine(settings: Settings, *startup: str) -> Engine:
+    connect_args: dict[str, Any] = {"connect_timeout": max(1, round(settings.connect_timeout))}
+    if not settings.pgbouncer:
+        asked = settings.url.query.get("options", ())
+        given = [asked] if isinstance(asked, str) else [*asked]
+        connect_args["options"] = " ".join([*given, *_STARTUP, *startup])
     if "application_name" not in settings.url.query:
         connect_args["application_name"] = "infrastructure-kit"
     if settings.pgbouncer:

@@ -21,6 +21,7 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
+    Constraint,
     Engine,
     String,
     bindparam,
@@ -143,6 +144,11 @@ class SQLite(Dialect):
         columns = [part.rpartition(".") for part in named.split(", ") if "." in part]
         table = columns[0][0] if columns else None
         return Violation(kind, table, tuple(name for _, _, name in columns))
+
+    def default_name(
+        self, constraint: Constraint, table: str, columns: Sequence[str]
+    ) -> str | None:
+        return None
 
     def among(self, column: Column[Any], values: Collection[Any]) -> ColumnElement[bool]:
         process = column.type.dialect_impl(_DIALECT).bind_processor(_DIALECT)
