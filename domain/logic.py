@@ -71,7 +71,7 @@ class And(Node):
     def _truth(self, entity: object) -> Truth:
         truth: Truth = True
         # Every term is asked, so that a wrong field is refused whatever the others say.
-        for term in _terms(self):
+        for term in terms(self):
             truth = both(truth, term._truth(entity))
         return truth
 
@@ -85,7 +85,7 @@ class Or(Node):
 
     def _truth(self, entity: object) -> Truth:
         truth: Truth = False
-        for term in _terms(self):
+        for term in terms(self):
             truth = _either(truth, term._truth(entity))
         return truth
 
@@ -159,7 +159,7 @@ def _either(left: Truth, right: Truth) -> Truth:
     return None if left is None or right is None else False
 
 
-def _terms(node: And | Or) -> Iterator[Specification]:
+def terms(node: And | Or) -> Iterator[Specification]:
     """What a chain of the same operator joins, left to right.
 
     A loop, because chains of thousands are built by programs and would exhaust the stack.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator as operators
 import string
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -26,6 +26,7 @@ from sqlalchemy.sql import operators as sql_operators
 from sqlalchemy.sql.elements import ClauseElement, Grouping
 
 from domain.errors import ValidationError
+from domain.logic import terms
 from domain.specification import (
     And,
     Between,
@@ -93,9 +94,9 @@ class Translator:
     def _translate(self, spec: Specification) -> ColumnElement[bool]:
         match spec:
             case And():
-                return _joined(and_, [self._translate(term) for term in _terms(spec, And)])
+                return _joined(and_, [self._translate(term) for term in terms(spec)])
             case Or():
-                return _joined(or_, [self._translate(term) for term in _terms(spec, Or)])
+                return _joined(or_, [self._translate(term) for term in terms(spec)])
             case Not():
                 return not_(self._translate(spec.inner))
             case Constant():
@@ -226,14 +227,3 @@ def _joined(
         parts = [terms[at : at + _MOST_TERMS] for at in range(0, len(terms), _MOST_TERMS)]
         terms = [_Parentheses(join(*part)) for part in parts]
     return join(*terms)
-
-
-def _terms(spec: And | Or, kind: type[And | Or]) -> Iterator[Specification]:
-    """What a chain of the same operator joins; a loop, because chains can be long."""
-    pending: list[Specification] = [spec]
-    while pending:
-        term = pending.pop()
-        if isinstance(term, kind):
-            pending += (term.right, term.left)
-        else:
-            yield term
