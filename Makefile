@@ -16,12 +16,16 @@ demo: $(VENV)/.base ## run examples/quickstart.py
 test: $(VENV)/.test ## run the tests
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4
 
-check: $(VENV)/.check ## lint, format, types, import directions, length of files
+check: $(VENV)/.check ## lint, format, types, import directions, drift, length of files
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/pyright
 	$(BIN)/lint-imports --no-logo
+	@echo "revisions fit the models, and are SQLAlchemy only"
+	@! grep -n sqlmodel alembic/versions/*.py
+	@scratch=$$(mktemp -d) && export DATABASE_URL=sqlite:///$$scratch/drift.db && \
+		$(BIN)/alembic upgrade head && $(BIN)/alembic check; status=$$?; rm -rf $$scratch; exit $$status
 	@echo "files of at most 400 lines"
 	@find domain infrastructure -name '*.py' -exec awk \
 		'FNR == 401 { print FILENAME ": more than 400 lines"; long = 1 } END { exit long }' {} +

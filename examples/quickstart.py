@@ -14,13 +14,16 @@ from collections.abc import Callable, Mapping, Sequence
 from os import environ
 from pathlib import Path
 
+from sqlalchemy import inspect
+
 from domain import Person, Team, where
 from domain.errors import DatabaseUnavailable, UniqueViolation, ValidationError
 from infrastructure.database import Database
-from infrastructure.database.models.person import PersonModel
+from infrastructure.database.alembic import MigrationError, current, upgrade
 from infrastructure.database.unit_of_work import UnitOfWork
 
 DATA = Path(__file__).parent / "data"
+PROJECT = Path(__file__).parents[1]
 
 
 # -- what a unit of work does --------------------------------------------------------------
@@ -158,8 +161,10 @@ def open_database() -> Database:
 
 
 def prepare(database: Database) -> bool:
-    """Create the tables where they are missing; whether they are empty."""
-    database.create_all(PersonModel.metadata)  # migrations take this place
+    """Make the tables by migrations; whether there is nobody in them."""
+    if current(database) is None and inspect(database.engine).has_table("people"):
+        return False  # somebody else's
+    upgrade(database, project=PROJECT)
     with UnitOfWork(database, read_only=True) as uow:
         return not (uow.people.exists() or uow.teams.exists())
 
@@ -189,14 +194,14 @@ def main() -> int:
     try:
         database = open_database()
         empty = prepare(database)
-    except (DatabaseUnavailable, ValidationError) as error:
+    except (DatabaseUnavailable, MigrationError, ValidationError) as error:
         print(error, file=sys.stderr)
         return 1
     with database:
         if not empty:
             print(
-                f"{database.url}: the tables people and teams hold rows already. This example "
-                "needs empty ones, and removes nothing: give it another database.",
+                f"{database.url}: there are people and teams already. This example needs a "
+                "database without them, and removes nothing: give it another one.",
                 file=sys.stderr,
             )
             return 1

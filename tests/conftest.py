@@ -17,9 +17,12 @@ import pytest
 from sqlalchemy import create_engine, make_url, text
 
 from infrastructure.database import Database
+from infrastructure.database.alembic import upgrade
 from infrastructure.database.models.person import PersonModel
 from infrastructure.database.models.team import TeamModel
 
+ROOT = Path(__file__).parents[1]
+APPLICATION: list[Any] = [TeamModel, PersonModel]
 SERVER = os.environ.get(
     "KIT_TEST_POSTGRESQL", "postgresql+psycopg://postgres@127.0.0.1:5432/postgres"
 )
@@ -108,7 +111,7 @@ def _url_of(kind: str, request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def tables() -> list[Any]:
     """The models whose tables a test needs; modules with tables of their own override it."""
-    return [TeamModel, PersonModel]
+    return APPLICATION
 
 
 MakeDatabase = Callable[..., Database]
@@ -116,14 +119,21 @@ MakeDatabase = Callable[..., Database]
 
 @pytest.fixture
 def make_database(tables: list[Any]) -> Iterator[MakeDatabase]:
-    """Makes databases with the tables of the test, and closes them."""
+    """Makes databases with the tables of the test, and closes them.
+
+    The application's own tables come from the migrations, those of a test from its models.
+    """
     made: list[Database] = []
+    own = [model for model in tables if model in APPLICATION]
+    others = [model for model in tables if model not in APPLICATION]
 
     def make(url: str, **options: Any) -> Database:
         database = Database(url, **options)
         made.append(database)
-        for metadata in {model.metadata for model in tables}:
-            wanted = [model.__table__ for model in tables if model.metadata is metadata]
+        if own:
+            upgrade(database, project=ROOT)
+        for metadata in {model.metadata for model in others}:
+            wanted = [model.__table__ for model in others if model.metadata is metadata]
             metadata.create_all(database.engine, tables=wanted)
         return database
 

@@ -95,7 +95,7 @@ def test_the_quickstart_stops_at_foreign_rows_and_leaves_them_alone(
     done = run("quickstart.py", tmp_path, DATABASE_URL=shared_url)
 
     assert (done.returncode, done.stdout) == (1, "")
-    assert "hold rows already" in done.stderr
+    assert "there are people and teams already" in done.stderr
     assert count_people(shared_url) == 1
 
 

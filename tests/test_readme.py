@@ -26,7 +26,7 @@ class Block(NamedTuple):
     """A block of code, the line it begins on, and what an HTML comment before it says.
 
     Without one it is a program of its own. ``new file …`` and ``add to …`` change a
-    copy of the tree, ``in the tree`` is run there.
+    copy of the tree, ``in the tree`` is run there, ``in the project`` beside its revisions.
     """
 
     line: int
@@ -102,6 +102,18 @@ def test_an_aggregate_is_added_by_three_files_and_three_places(tmp_path: Path) -
     run(tmp_path, "-c", programs[0].code, tree=tree)
 
 
+def test_the_migrations_run(tmp_path: Path) -> None:
+    (block,) = marked("in the project")
+    shutil.copytree(ROOT / "alembic", tmp_path / "alembic")
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+
+    before, after = run(tmp_path, "-c", block.code).splitlines()
+
+    revisions = [path.stem for path in sorted((ROOT / "alembic" / "versions").glob("*.py"))]
+    assert before.count("'") == 2 * len(revisions)
+    assert after.endswith(" []")
+
+
 def add(path: Path, code: str) -> None:
     """Put imports before the others, and the rest at the end."""
     lines = path.read_text(encoding="utf-8").splitlines()
@@ -133,7 +145,11 @@ def test_the_web_application_answers(tmp_path: Path) -> None:
 
 
 def test_every_block_is_run_by_a_test_above() -> None:
-    known = ("new file ", "add to ", "in the tree", "run by pytest", "needs fastapi")
+    known = (
+        *("new file ", "add to ", "in the tree", "in the project"),
+        *("run by pytest", "needs fastapi"),
+        "env.py of an application",  # in tests/migrations/test_installed_application.py
+    )
 
     assert len(PROGRAMS) + sum(len(marked(beginning)) for beginning in known) == len(BLOCKS)
     assert README.count("```python") == len(BLOCKS)

@@ -5,57 +5,79 @@ from __future__ import annotations
 import importlib
 import logging
 import pkgutil
-import re
-from collections.abc import Iterable, Iterator
+import sys
+from collections.abc import Callable, Iterator
 from types import ModuleType
-from typing import Any
+from typing import Any, NoReturn
 
 from alembic import context
-from sqlalchemy import MetaData, Table, event
+from alembic.util import CommandError
+from sqlalchemy import Table
 from sqlmodel import SQLModel
 
+from domain.errors import KitError
 from infrastructure.database import models
-from infrastructure.database.alembic.rendering import render_item
+from infrastructure.database.alembic.offline import Written
+from infrastructure.database.alembic.rendering import render_item, separate_expression_indexes
 from infrastructure.database.database import Database
-from infrastructure.database.dialects import MigrationError, MigrationPlan
+from infrastructure.database.dialects import MigrationError
+
+_PLUGINS = ("alembic.autogenerate.*", "alembic.ext.checkconstraint_byname")
 
 LOCK_TIMEOUT = 5.0
 """Seconds, where the database has no ``lock_timeout`` of its own."""
-
-_DROPPED = re.compile(
-    r'\s*(?:DROP TABLE (?:IF EXISTS )?(?P<table>[\w".]+)'
-    r'|ALTER TABLE (?:ONLY )?(?P<of>[\w".]+) DROP COLUMN (?:IF EXISTS )?(?P<column>[\w"]+)'
-    r'|ALTER TABLE "?_alembic_tmp_(?P<rebuilt>[^"\s]+)"? RENAME TO)',
-    re.IGNORECASE,
-)
 
 
 def run_migrations(package: ModuleType = models) -> None:
     """Run what the ``alembic`` command, or a function of this package, asked for.
 
-    ``package`` holds the models: all its modules are imported. The database is
-    the one given to the function, else ``Database.default()``.
+    ``package`` holds the models: all its modules are imported, and its tables
+    are what the database is compared with. The database is the one given to
+    the function, else ``Database.default()``.
     """
+    try:
+        options = _options(package)
+        if context.is_offline_mode():
+            _write_sql(options)
+        else:
+            _run(options)
+    except KitError as error:
+        if context.config.cmd_opts is None:
+            raise
+        raise CommandError(str(error)) from error  # the command prints it, without a traceback
+
+
+def _options(package: ModuleType) -> dict[str, Any]:
     tables = set(_tables_of(package))
     if not tables:
         raise MigrationError(f"{package.__name__} has no tables; give the package of your models")
     metadata = {table.metadata for table in tables}
     if len(metadata) > 1:
         raise MigrationError(f"the tables of {package.__name__} have more than one MetaData")
-    options = _options(metadata.pop(), tables)
-    if context.is_offline_mode():
-        _write_sql(options)
-    else:
-        _run(options)
+    schemas = {table.schema for table in tables} | {None}
+    return {
+        "target_metadata": metadata.pop(),
+        "include_object": _only(tables),
+        "include_schemas": len(schemas) > 1,
+        "include_name": lambda name, kind, _parents: kind != "schema" or name in schemas,
+        "render_item": render_item,
+        "process_revision_directives": separate_expression_indexes,
+        "render_as_batch": True,
+        "compare_type": True,
+        "compare_server_default": True,
+        "transactional_ddl": True,
+    }
 
 
 def _tables_of(package: ModuleType) -> Iterator[Table]:
-    for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
-        importlib.import_module(found.name)
+    modules = {package.__name__: package}
+    for found in pkgutil.walk_packages(getattr(package, "__path__", ()), f"{package.__name__}."):
+        modules[found.name] = importlib.import_module(found.name)
     for model in _below(SQLModel):
-        inside = f"{model.__module__}.".startswith(f"{package.__name__}.")
-        if inside and "__table__" in model.__dict__:
+        if model.__module__ in modules and "__table__" in model.__dict__:
             yield model.__table__
+    for module in modules.values():
+        yield from (item for item in vars(module).values() if isinstance(item, Table))
 
 
 def _below(base: type[Any]) -> Iterator[Any]:
@@ -64,101 +86,91 @@ def _below(base: type[Any]) -> Iterator[Any]:
         yield from _below(model)
 
 
-def _options(metadata: MetaData, tables: set[Table]) -> dict[str, Any]:
+def _only(tables: set[Table]) -> Callable[..., bool]:
     def include(item: Any, _name: Any, kind: str, reflected: bool, _other: Any) -> bool:
         # Tables of other packages may share the metadata: they are not ours to create.
-        return not (kind == "table" and not reflected and item not in tables)
+        return kind != "table" or reflected or item in tables
 
-    return {
-        "target_metadata": metadata,
-        "include_object": include,
-        "render_item": render_item,
-        "render_as_batch": True,
-        "compare_type": True,
-        "compare_server_default": True,
-        "transactional_ddl": True,
-    }
+    return include
+
+
+# -- the two ways ---------------------------------------------------------------------------
+
+
+def _database() -> Database:
+    given: Database | None = context.config.attributes.get("database")
+    return given or Database.default()
 
 
 def _run(options: dict[str, Any]) -> None:
-    database: Database = context.config.attributes.get("database") or Database.default()
+    database = _database()
     _log_to_the_terminal()
-    revisions = _revisions()
-    plan = MigrationPlan(
-        database.settings.lock_timeout or LOCK_TIMEOUT,
-        meant=frozenset[str]().union(*(_meant(revision) for revision in revisions)),
-    )
-    with database.dialect.migrating(database.engine, plan) as connection:
-        event.listen(connection, "after_cursor_execute", _Drops(plan).note)
-        context.configure(connection=connection, on_version_apply=_Losses(plan).refuse, **options)
+    timeout = database.settings.lock_timeout or LOCK_TIMEOUT
+    with database.dialect.migrating(database.engine, timeout) as migration:
+        context.configure(
+            connection=migration.connection,
+            on_version_apply=_Losses(migration.lost).refuse,
+            autogenerate_plugins=[*_PLUGINS, *database.dialect.autogenerate_plugins()],
+            **options,
+        )
+        context.get_context().autocommit_block = _refuse_autocommit  # type: ignore[method-assign]
         context.run_migrations()
 
 
 def _write_sql(options: dict[str, Any]) -> None:
-    """Offline mode: the SQL goes to the terminal, for a person to review."""
-    database: Database = context.config.attributes.get("database") or Database.default()
+    """Offline mode: the SQL goes to the terminal, for a person to review. All of it, or nothing."""
+    database = _database()
+    written = Written()
     context.configure(
         url=database.settings.url,
         literal_binds=True,
         dialect_opts={"paramstyle": "named"},
+        output_buffer=written,
+        on_version_apply=_Losses(written.lost).refuse,
         **options,
     )
     with context.begin_transaction():
+        for setting in database.dialect.migration_settings(LOCK_TIMEOUT):
+            context.execute(setting)
         context.run_migrations()
-
-
-def _revisions() -> Iterable[Any]:
-    return context.script.walk_revisions()
-
-
-def _meant(revision: Any) -> frozenset[str]:
-    """What a revision says that it drops: ``drops = {"table", "table.column"}``."""
-    return frozenset(getattr(revision.module, "drops", ()))
+    (context.config.output_buffer or sys.stdout).write(written.getvalue())
 
 
 class _Losses:
     """Refuses a revision that dropped what it does not name."""
 
-    def __init__(self, plan: MigrationPlan) -> None:
-        self.plan = plan
+    def __init__(self, lost: Callable[[], set[str]]) -> None:
+        self.lost = lost
 
     def refuse(self, ctx: Any, step: Any, heads: Any, run_args: Any) -> None:
-        """After each revision, before anything is committed."""
-        dropped = set(self.plan.dropped)
-        self.plan.dropped.clear()
-        lost = sorted(dropped - _meant(step.up_revision)) if step.is_upgrade else []
-        if lost:
+        """After each revision, before anything is committed. A downgrade may drop."""
+        lost = self.lost()
+        if step.is_stamp or not step.is_upgrade:
+            return
+        unnamed = sorted(lost - _drops(step.up_revision))
+        if unnamed:
+            names = ", ".join(f'"{name}"' for name in sorted(lost))
             raise MigrationError(
-                f"revision {step.up_revision_id} drops {', '.join(lost)} and all that is in it; "
-                f"if that is meant, say so in the revision: drops = {set(lost)!r}"
+                f"revision {step.up_revision_id} drops {', '.join(unnamed)} and all that is in "
+                f"it; if that is meant, say so in the revision: drops = {{{names}}}"
             )
 
 
-class _Drops:
-    """Reads from the statements what goes."""
-
-    def __init__(self, plan: MigrationPlan) -> None:
-        self.dropped = plan.dropped
-
-    def note(self, connection: Any, cursor: Any, statement: str, *_: Any) -> None:
-        """After each statement."""
-        match = _DROPPED.match(statement)
-        if match is None:
-            return
-        if match["rebuilt"]:  # it was dropped to be made anew
-            self.dropped.discard(match["rebuilt"])
-        elif match["column"]:
-            self.dropped.add(f"{_bare(match['of'])}.{_bare(match['column'])}")
-        else:
-            self.dropped.add(_bare(match["table"]))
+def _drops(revision: Any) -> set[str]:
+    """What a revision says that it drops: ``drops = {"people", "teams.name"}``."""
+    said = getattr(revision.module, "drops", ())
+    return {said} if isinstance(said, str) else set(said)
 
 
-def _bare(name: str) -> str:
-    return name.replace('"', "").rpartition(".")[2]
+def _refuse_autocommit() -> NoReturn:
+    raise MigrationError(
+        "autocommit_block() in a revision; all revisions run in one transaction, so that a "
+        "failing one leaves nothing: do what cannot run in one outside of revisions"
+    )
 
 
 def _log_to_the_terminal() -> None:
     """What the ``alembic`` command prints is logged; nobody sees it without a handler."""
     if context.config.cmd_opts is not None and not logging.getLogger().handlers:
         logging.basicConfig(format="%(levelname)s [%(name)s] %(message)s")
-        logging.getLogger("alembic").setLevel(logging.INFO)
+        logging.getLogger("alembic.runtime.migration").setLevel(logging.INFO)

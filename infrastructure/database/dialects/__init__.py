@@ -7,16 +7,16 @@ from functools import cache
 
 from infrastructure.database.dialects.base import (
     Dialect,
+    Migration,
     MigrationError,
-    MigrationPlan,
     Settings,
     Violation,
 )
 
 __all__ = [
     "Dialect",
+    "Migration",
     "MigrationError",
-    "MigrationPlan",
     "Settings",
     "Violation",
     "dialect_named",

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Container, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import URL, Column, ColumnElement, Connection, Constraint, Engine
@@ -43,18 +43,18 @@ class MigrationError(KitError):
     """A migration that would lose something, or that cannot be run; nothing was changed."""
 
 
-@dataclass
-class MigrationPlan:
-    """What a migration may do, and what it did."""
+@dataclass(frozen=True)
+class Migration:
+    """A transaction in which revisions are run, one after the other."""
 
-    lock_timeout: float
-    """Seconds to wait for other users of a table; those who wait behind it wait as long."""
+    connection: Connection
 
-    meant: Container[str] = ()
-    """What a revision says that it drops: ``table``, ``table.column``, ``table.constraint``."""
+    lost: Callable[[], set[str]]
+    """What went since the last call, in the words of ``drops``: ``people``, ``people.name``.
 
-    dropped: set[str] = field(default_factory=set)
-    """What went, so far: ``table`` and ``table.column``."""
+    Whoever wrote the SQL, and however. Tables of another schema than the usual one are
+    ``schema.table``. What came and went between two calls does not count.
+    """
 
 
 class Dialect(ABC):
@@ -81,8 +81,20 @@ class Dialect(ABC):
         """Make an engine usable in a forked child."""
 
     @abstractmethod
-    def migrating(self, engine: Engine, plan: MigrationPlan) -> AbstractContextManager[Connection]:
-        """One transaction for a migration, with no other migration anywhere beside it."""
+    def migrating(self, engine: Engine, lock_timeout: float) -> AbstractContextManager[Migration]:
+        """One transaction for a migration, with no other migration anywhere beside it.
+
+        ``lock_timeout`` is how long it waits for the users of a table, in seconds: those
+        who wait behind it wait as long.
+        """
+
+    @abstractmethod
+    def migration_settings(self, lock_timeout: float) -> Sequence[str]:
+        """What a migration begins with that is written down as SQL, for somebody else to run."""
+
+    def autogenerate_plugins(self) -> Sequence[str]:
+        """What Alembic shall compare besides what it knows of."""
+        return ()
 
     @abstractmethod
     def failure(self, context: ExceptionContext) -> type[KitError] | None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 from sqlalchemy import (
@@ -29,7 +29,7 @@ from sqlalchemy.types import TypeEngine
 from domain import errors
 from infrastructure.database.dialects.base import (
     Dialect,
-    MigrationPlan,
+    Migration,
     Settings,
     Violation,
 )
@@ -62,7 +62,6 @@ _FAMILIES: Mapping[str, type[errors.KitError]] = {
 # The driver converts times with the zone of the session, and fails near the ends of the calendar.
 _STARTUP = ["-c timezone=UTC"]
 _READ_ONLY = "-c default_transaction_read_only=on"
-_MIGRATION_LOCK = 0x4B49544D  # any number that is the same everywhere: "KITM"
 
 
 class PostgreSQL(Dialect):
@@ -104,16 +103,15 @@ class PostgreSQL(Dialect):
     def forked(self, settings: Settings, engine: Engine) -> None:
         engine.dispose(close=False)
 
-    @contextmanager
-    def migrating(self, engine: Engine, plan: MigrationPlan) -> Iterator[Connection]:
-        with engine.begin() as connection:
-            # Waiting for another migration is fine; waiting for users of a table blocks them all.
-            connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
-            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
-            connection.exec_driver_sql(
-                f"SET LOCAL lock_timeout = {round(plan.lock_timeout * 1000)}"
-            )
-            yield connection
+    def migrating(self, engine: Engine, lock_timeout: float) -> AbstractContextManager[Migration]:
+        from infrastructure.database.dialects import postgresql_migration
+
+        return postgresql_migration.migrating(engine, lock_timeout)
+
+    def migration_settings(self, lock_timeout: float) -> Sequence[str]:
+        from infrastructure.database.dialects import postgresql_migration
+
+        return postgresql_migration.settings(lock_timeout)
 
     def failure(self, context: ExceptionContext) -> type[errors.KitError] | None:
         state = getattr(context.original_exception, "sqlstate", None) or ""

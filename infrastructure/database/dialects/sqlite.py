@@ -11,8 +11,8 @@ import math
 import re
 import sqlite3
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
 from decimal import Decimal
 from typing import Any
 
@@ -23,8 +23,10 @@ from sqlalchemy import (
     Connection,
     Constraint,
     Engine,
+    Select,
     String,
     bindparam,
+    case,
     create_engine,
     event,
     func,
@@ -40,15 +42,13 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 from domain import errors
 from infrastructure.database.dialects.base import (
     Dialect,
-    MigrationError,
-    MigrationPlan,
+    Migration,
     Settings,
     Violation,
 )
-from infrastructure.database.dialects.sqlite_rebuild import watch_rebuilds
 
 _READ_ONLY = "kit_read_only"
-_CHUNK = 500
+_FEW = 500
 _PATTERN = 10_000
 
 _FAILURES: Mapping[str, type[errors.KitError]] = {
@@ -114,19 +114,18 @@ class SQLite(Dialect):
         if not self.exclusive(settings):
             engine.dispose(close=False)
 
-    @contextmanager
-    def migrating(self, engine: Engine, plan: MigrationPlan) -> Iterator[Connection]:
-        with engine.connect() as connection:
-            raw: Any = connection.connection.dbapi_connection
-            raw.execute("PRAGMA foreign_keys=OFF")  # else a rebuilt table takes its children along
-            try:
-                with connection.begin():
-                    dangling = _dangling(raw)
-                    watch_rebuilds(connection, plan)
-                    yield connection
-                    _refuse_dangling(_dangling(raw) - dangling)
-            finally:
-                raw.execute("PRAGMA foreign_keys=ON")
+    def migrating(self, engine: Engine, lock_timeout: float) -> AbstractContextManager[Migration]:
+        from infrastructure.database.dialects import sqlite_migration
+
+        return sqlite_migration.migrating(engine)  # the busy timeout is the engine's
+
+    def migration_settings(self, lock_timeout: float) -> Sequence[str]:
+        return ()
+
+    def autogenerate_plugins(self) -> Sequence[str]:
+        from infrastructure.database.dialects import sqlite_indexes
+
+        return (sqlite_indexes.plugin(),)
 
     def failure(self, context: ExceptionContext) -> type[errors.KitError] | None:
         name = getattr(context.original_exception, "sqlite_errorname", "")
@@ -153,13 +152,15 @@ class SQLite(Dialect):
     def among(self, column: Column[Any], values: Collection[Any]) -> ColumnElement[bool]:
         process = column.type.dialect_impl(_DIALECT).bind_processor(_DIALECT)
         raw = [process(value) for value in values] if process else list(values)
-        if all(_fits_json(value) for value in raw):
-            each = func.json_each(bindparam(None, json.dumps(raw), String)).table_valued("value")
-            return column.in_(select(sql_column("value")).select_from(each))
-        # Blobs and infinities have no JSON: the list goes in parts.
-        listed = list(values)
-        parts = [listed[at : at + _CHUNK] for at in range(0, len(listed), _CHUNK)]
-        return or_(*(column.in_(part) for part in parts))
+        blobs = {value for value in raw if isinstance(value, bytes)}
+        infinite = {value for value in raw if isinstance(value, float) and math.isinf(value)}
+        if len(blobs) > _FEW:  # JSON has no blobs, and so many are no parameters
+            digits = case((column.is_(None), None), else_=func.hex(column))
+            return digits.in_(_each([value.hex().upper() for value in blobs]))
+        if blobs or infinite:
+            rest = [value for value in raw if value not in blobs | infinite]
+            return or_(column.in_(_each(rest)), column.in_(blobs | infinite))
+        return column.in_(_each(raw))
 
     def by_code_point(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
         return column
@@ -236,8 +237,10 @@ def _canonical_json(value: Any) -> str:
     )
 
 
-def _fits_json(value: Any) -> bool:
-    return isinstance(value, int | str) or (isinstance(value, float) and math.isfinite(value))
+def _each(values: list[Any]) -> Select[Any]:
+    """Any number of values in one parameter."""
+    each = func.json_each(bindparam(None, json.dumps(values), String)).table_valued("value")
+    return select(sql_column("value")).select_from(each)
 
 
 class _Connect:
@@ -337,15 +340,6 @@ def _new_violation(cursor: sqlite3.Cursor, known: set[tuple[Any, ...]]) -> Viola
 
 def _dangling(connection: sqlite3.Connection | sqlite3.Cursor) -> set[tuple[Any, ...]]:
     return set(connection.execute("PRAGMA foreign_key_check").fetchall())
-
-
-def _refuse_dangling(rows: set[tuple[Any, ...]]) -> None:
-    if rows:
-        tables = ", ".join(sorted({str(row[0]) for row in rows}))
-        raise MigrationError(
-            f"the migration leaves references of {tables} that point to nothing; "
-            "mend the data in the revision first"
-        )
 
 
 _DIALECT = SQLiteDialect_pysqlite(json_serializer=_canonical_json)
