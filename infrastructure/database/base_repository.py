@@ -188,7 +188,7 @@ class BaseRepository(Generic[E]):
                     if (None not in key_of(row)) is has_key:
                         session.add(row)
                 session.flush()
-        except ValidationError:
+        except (UnitOfWorkError, ValidationError):  # raised before SQL: what was refused must go
             for row in rows:
                 self._intake.unqueue(row)
             raise

@@ -353,3 +353,22 @@ def test_a_change_after_a_rollback_is_nobodys_business(database: Database) -> No
         plain.title = "changed"
         uow.commit()
         assert uow.books.count() == 0
+
+
+@pytest.mark.parametrize("store", [create, create_many])
+def test_what_is_refused_because_of_another_object_is_not_stored_later(
+    database: Database, store: Store
+) -> None:
+    first, second = Book(title="one"), Book(title="two")
+    with Units(database) as uow:
+        uow.books.create(first)
+        first.tear()
+        with pytest.raises(UnitOfWorkError, match="changed afterwards"):
+            store(uow, second)
+        uow.books.update(first)
+        assert [book.title for book in uow.books.get_all()] == ["one"]
+        uow.books.create(second)
+        uow.commit()
+
+    assert stored(database, first.id).pages == 99
+    assert stored(database, second.id).title == "two"
