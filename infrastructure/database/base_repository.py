@@ -179,7 +179,6 @@ class BaseRepository(Generic[E]):
     def create_many(self, entities: Iterable[E | Mapping[str, Any] | BaseModel], /) -> list[E]:
         """Store all of them or none, one round trip a batch; the tracked ones in their order."""
         session = self._writing()
-        session.flush()
         rows = self._intake.new(entities)
         try:
             # In two batches, because INSERT is another statement where the key is given.
@@ -212,8 +211,9 @@ class BaseRepository(Generic[E]):
         one, and so is ``version=`` among the changes. Raises ``EntityNotFound``
         and ``ConcurrencyConflict``.
         """
-        session = self._writing()
+        session = self._writing(begins=False)  # a changed original is what an update mends
         if not self._intake.is_entity(entity):
+            session.ready()
             return self._change(entity, changes)
         if changes:
             raise ValidationError(
@@ -240,7 +240,6 @@ class BaseRepository(Generic[E]):
             wrong = {str(name): "cannot be changed like this" for name in fixed}
             raise ValidationError(self._rules.entity, wrong or {"changes": "name a field"})
         values = self._rules.some(changes) | self._stamps(changes)
-        session.flush()
         done = session.execute(
             update(self.model)
             .where(*conditions)
@@ -253,7 +252,6 @@ class BaseRepository(Generic[E]):
     def delete_where(self, *criteria: Criterion) -> int:
         """Delete all that satisfy the criteria; how many they were. ``ALL`` must be said."""
         session, conditions = self._writing(), self._some_conditions(criteria)
-        session.flush()
         done = session.execute(
             delete(self.model).where(*conditions).execution_options(synchronize_session=False)
         )

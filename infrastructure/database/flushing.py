@@ -92,6 +92,10 @@ class Tracker:
         """Refuse to go on where a change of an original would be lost."""
         self._check(self._twins.values())
 
+    def check_recent_twins(self) -> None:
+        """The same for the last ones: all at each flush would be quadratic."""
+        self._check(islice(reversed(self._twins.values()), _RECENT))
+
     def _check(self, twins: Iterable[Twin]) -> None:
         for original, row, values in twins:
             if _values(original) != values:
@@ -104,8 +108,7 @@ class Tracker:
 
     def prepare(self) -> None:
         """Validate everything that is about to be written; nothing has been sent yet."""
-        # All of them at each flush would be quadratic; commit() checks the rest.
-        self._check(islice(reversed(self._twins.values()), _RECENT))
+        self.check_recent_twins()
         json_changes.mark_changed(self.session)
         now = self.database.clock()
         new, dirty = list(self.session.new), list(self.session.dirty)

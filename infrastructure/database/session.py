@@ -373,11 +373,12 @@ class UnitSession(Session):
 
     _flush_validated = _guarded(_validate_and_flush)
 
-    def _do_nothing(self) -> None:
-        pass
+    def _clear_the_way(self) -> None:
+        self.tracker.check_recent_twins()
+        self.flush()
 
-    ready = _guarded(_do_nothing)
-    """Begin, if that is allowed; for those who queue something first."""
+    ready = _guarded(_clear_the_way)
+    """Begin, and write what is waiting: what is wrong with that is said before more is queued."""
 
     if not TYPE_CHECKING:
         commit = prepare = _owned("uow.commit()")

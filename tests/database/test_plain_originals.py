@@ -372,3 +372,19 @@ def test_what_is_refused_because_of_another_object_is_not_stored_later(
 
     assert stored(database, first.id).pages == 99
     assert stored(database, second.id).title == "two"
+
+
+def test_an_update_refused_because_of_another_object_changes_nothing(database: Database) -> None:
+    with Units(database) as uow:
+        loaded = uow.books.create(BookModel(title="zero"))
+        first = Book(title="one")
+        uow.books.create(first)
+        first.tear()
+        with pytest.raises(UnitOfWorkError, match="changed afterwards"):
+            uow.books.update(loaded.id, title="changed")
+        with pytest.raises(UnitOfWorkError, match="changed afterwards"):
+            uow.books.delete(loaded)
+        first.pages += 1
+        uow.commit()
+
+    assert stored(database, loaded.id).title == "zero"
