@@ -4,6 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, assert_type
 
+from orders import OrderModel as ExampleOrderModel
+from orders import Shop as ExampleShop
+from orders_domain import Order as ExampleOrder
+from orders_domain import OrderLine, OrderRepository
 from sqlmodel import Field, col, select
 
 from domain import ALL, Entity, Person, PersonRepository, Team, TeamRepository, ports, where
@@ -175,6 +179,16 @@ def rows_are_entities() -> None:
     row.join(TeamModel(name="Core", id=1))
     assert_type(person == row, bool)
     assert_type({person: 1}[row], int)
+
+
+def aggregates(uow: ExampleShop) -> None:
+    orders: OrderRepository = uow.orders
+    assert_type(uow.orders.require(1), ExampleOrder)
+    assert_type(uow.orders.require(1).lines, list[OrderLine])
+    assert_type(uow.orders.require(1).lines[0].price.currency, str)
+    assert_type(ExampleOrderModel(customer="Ada").lines, list[OrderLine])
+    assert_type(uow.orders.view(OrderLine), list[OrderLine])
+    assert_type(orders.of_customer("Ada"), list[ExampleOrder])
 
 
 def statements(uow: UnitOfWork) -> None:

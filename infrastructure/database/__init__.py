@@ -4,12 +4,16 @@ from infrastructure.database.base_repository import BaseRepository
 from infrastructure.database.base_unit_of_work import BaseUnitOfWork
 from infrastructure.database.database import Database
 from infrastructure.database.models.base import Model
+from infrastructure.database.models.children import Children
+from infrastructure.database.models.embedded import Embedded
 from infrastructure.database.models.mixins import Timestamped, Versioned
 
 __all__ = [
     "BaseRepository",
     "BaseUnitOfWork",
+    "Children",
     "Database",
+    "Embedded",
     "Model",
     "Timestamped",
     "Versioned",

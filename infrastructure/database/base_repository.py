@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Generic, Self, TypeVar, cast, get_args, get_origin, overload
 
 from pydantic import BaseModel
-from sqlalchemy import delete, exists, func, select, update
-from sqlalchemy.orm.attributes import flag_modified, set_attribute
+from sqlalchemy import Select, exists, func, select, update
+from sqlalchemy.orm.attributes import set_attribute
 from sqlmodel import SQLModel
 
 from domain.errors import (
@@ -19,14 +19,19 @@ from domain.errors import (
     UnitOfWorkError,
     ValidationError,
 )
-from infrastructure.database.flushing import as_plain
+from infrastructure.database import aggregates, replacing
+from infrastructure.database.aggregates import with_members
 from infrastructure.database.intake import Intake
 from infrastructure.database.keys import Key, bare, key_of
 from infrastructure.database.models.json_changes import watch
+from infrastructure.database.models.plain import as_plain
+from infrastructure.database.models.rules import entity_name
 from infrastructure.database.query import Criterion, Order
 from infrastructure.database.rows import Rows
 from infrastructure.database.session import UnitSession
+from infrastructure.database.views import fields_and_maker
 
+D = TypeVar("D")
 E = TypeVar("E")
 
 
@@ -79,7 +84,11 @@ class BaseRepository(Generic[E]):
         entity = type(self)._entity
         self._plain = session.read_only and entity is not None and not issubclass(entity, SQLModel)
         self._given: weakref.WeakValueDictionary[Any, Any] = weakref.WeakValueDictionary()
-        watch(table)
+        if self._rules.owner is not None:
+            owner = entity_name(self._rules.owner.root)
+            raise TypeError(f"{self._rules.entity} belongs to {owner}; use the repository of that")
+        for owned in self._rows.family():
+            watch(owned)
 
     def loading(self, *names: str) -> Self:
         """This repository for one use, with these relationships loaded besides ``load``."""
@@ -136,11 +145,24 @@ class BaseRepository(Generic[E]):
         offset: int | None = None,
     ) -> list[E]:
         """All that satisfy the criteria. Text is ordered by code point, None is the greatest."""
-        session, ordering = self.session, self.default_order if _nothing(order_by) else order_by
-        query = self._rows.select(criteria, ordering, self.load)
-        query = query.limit(self._rows.say.number("limit", limit))
+        query = self._listed(criteria, order_by, limit).options(*self._rows.options(self.load))
         query = query.offset(self._rows.say.number("offset", offset))
-        return [self._hand_out(row) for row in session.scalars(query).all()]
+        return [self._hand_out(row) for row in self.session.scalars(query).all()]
+
+    def view(
+        self,
+        dto: type[D],
+        /,
+        *criteria: Criterion,
+        order_by: Order | Sequence[Order] = (),
+        limit: int | None = None,
+    ) -> list[D]:
+        """Only the fields of a dataclass or a pydantic model, in untracked objects of it."""
+        names, make = fields_and_maker(dto, self._rules)
+        query = self._listed(criteria, order_by, limit)
+        columns = [getattr(self.model, name) for name in names]
+        rows = self.session.execute(query.with_only_columns(*columns))
+        return [make(dict(zip(names, row, strict=True))) for row in rows]
 
     def first(self, *criteria: Criterion, order_by: Order | Sequence[Order] = ()) -> E | None:
         """The first one in this order, or None."""
@@ -252,11 +274,12 @@ class BaseRepository(Generic[E]):
     def delete_where(self, *criteria: Criterion) -> int:
         """Delete all that satisfy the criteria; how many they were. ``ALL`` must be said."""
         session, conditions = self._writing(), self._some_conditions(criteria)
-        done = session.execute(
-            delete(self.model).where(*conditions).execution_options(synchronize_session=False)
-        )
+        *children, own = self._rows.deletions(conditions)
+        for statement in children:
+            session.execute(statement)
+        done: Any = session.execute(own)
         self._rows.reload()
-        return cast(int, cast(Any, done).rowcount)
+        return cast(int, done.rowcount)
 
     # -- how ------------------------------------------------------------------------------
 
@@ -267,6 +290,14 @@ class BaseRepository(Generic[E]):
         if begins:
             session.ready()
         return session
+
+    def _listed(
+        self, criteria: Sequence[Any], order_by: Order | Sequence[Order], limit: int | None
+    ) -> Select[Any]:
+        self.session.check()
+        ordering = self.default_order if _nothing(order_by) else order_by
+        query = self._rows.select(criteria, ordering)
+        return query.limit(self._rows.say.number("limit", limit))
 
     def _hand_out(self, row: Any) -> Any:
         if row is None or not self._plain:
@@ -296,23 +327,22 @@ class BaseRepository(Generic[E]):
 
     def _replace(self, entity: Any) -> E:
         """Write all fields of an entity that this unit did not load."""
-        key, values = self._intake.key_of(entity), self._intake.values_of(entity)
-        tracker = self._unit.tracker
+        key, tracker = self._intake.key_of(entity), self._unit.tracker
         row: Any = tracker.twin_of(entity)
         if row is None:
             row = self.require(bare(key))
             self._intake.check_version(entity, row)
-        if self._unit.is_modified(row):
+        if any(aggregates.is_changed(self._unit, one) for one in with_members([row])):
             raise UnitOfWorkError(
                 f"this {self._rules.entity} is loaded in this unit and has changes of its own; "
                 "change that one"
             )
-        for name, value in values.items():
-            set_attribute(row, name, value)
-            flag_modified(row, name)
+        steps = replacing.plan(row, entity)
+        replacing.carry_out(steps)
         if isinstance(entity, self.model):
             self._unit.settled.release(entity)
-        tracker.pair(entity, row)
+        for step in steps:
+            tracker.pair(step.entity, step.row)
         self._unit.flush()
         return cast(E, row)
 

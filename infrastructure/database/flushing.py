@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-import dataclasses
 import weakref
 from collections.abc import Iterable
 from itertools import islice
@@ -17,14 +15,14 @@ from sqlalchemy.orm.attributes import set_attribute, set_committed_value
 from sqlmodel import Session, SQLModel
 
 from domain.errors import ConcurrencyConflict, UnitOfWorkError, ValidationError
+from infrastructure.database import aggregates
 from infrastructure.database.database import Database
 from infrastructure.database.keys import bare, key_of
 from infrastructure.database.models import json_changes
+from infrastructure.database.models.child_rows import taken_from
 from infrastructure.database.models.mixins import Timestamped
+from infrastructure.database.models.plain import VERSION, held_by
 from infrastructure.database.models.rules import Rules, entity_name, rules_of
-
-VERSION = "_kit_version"
-"""Where a plain entity bears the version of its row."""
 
 _RECENT = 64
 
@@ -64,17 +62,21 @@ class Tracker:
         self.deleted: list[tuple[Any, dict[str, Any]]] = []
         self._twins: dict[int, Twin] = {}
         self._originals: dict[int, Any] = {}
-        self._late: dict[int, tuple[weakref.ref[Any], str, dict[str, Any]]] = {}
+        self._late: dict[int, tuple[weakref.ref[Any], Any, str, dict[str, Any]]] = {}
         self._versioned: list[tuple[Any, Any]] = []
         self._written: list[Any] = []
         self._fresh: list[Any] = []
 
     # -- twins -----------------------------------------------------------------------------
 
-    def pair(self, original: Any, row: Any) -> None:
-        """From now on the row is the tracked one, and the original must not change."""
+    def pair(self, original: Any, row: Any, values: dict[str, Any] | None = None) -> None:
+        """From now on the row is the tracked one, and the original must not change.
+
+        ``values`` is what the original held when the row was made, if that was not just now.
+        """
         self._late.pop(id(original), None)
-        self._twins[id(original)] = Twin(original, row, _values(original))
+        held = held_by(original, type(row)) if values is None else values
+        self._twins[id(original)] = Twin(original, row, held)
         self._originals[id(row)] = original
         self._fresh.append(row)
 
@@ -98,7 +100,7 @@ class Tracker:
 
     def _check(self, twins: Iterable[Twin]) -> None:
         for original, row, values in twins:
-            if _values(original) != values:
+            if held_by(original, type(row)) != values:
                 raise UnitOfWorkError(
                     f"{_label(row)}: the object given to the repository was changed afterwards; "
                     "change the one that it returned, or call update()"
@@ -108,23 +110,39 @@ class Tracker:
 
     def prepare(self) -> None:
         """Validate everything that is about to be written; nothing has been sent yet."""
+        self._pair_adopted()
         self.check_recent_twins()
         json_changes.mark_changed(self.session)
+        roots = aggregates.prepare(self.session)
         now = self.database.clock()
         new, dirty = list(self.session.new), list(self.session.dirty)
         for entity in new:
             validate_new(entity, stamp=now)
-        changed = [entity for entity in dirty if self.session.is_modified(entity)]
+        touched = {id(root) for root in roots}
+        modified = self.session.is_modified
+        changed = [entity for entity in dirty if id(entity) in touched or modified(entity)]
         for entity in changed:
             _validate_changed(entity)
             if isinstance(entity, Timestamped):
                 entity.updated_at = now
-        gone = list(self.session.deleted)
+        gone = [*self.session.deleted, *aggregates.orphans(self.session)]
         self._versioned = [(e, _version(e)) for e in changed + gone if rules_of(type(e)).version]
         self.newborns += [Newborn(entity, None in key_of(entity)) for entity in new]
         self._reserve_keys(new)
         self.deleted += [(entity, dict(entity.__dict__)) for entity in gone]
         self._written = new + changed
+
+    def _pair_adopted(self) -> None:
+        """Pair the children that became rows when they were put into a list."""
+        for row in self.session.new:
+            adopted = taken_from(row)
+            if adopted is None:
+                continue
+            if self.twin_of(adopted.original) is not None:
+                raise UnitOfWorkError(
+                    f"the same {entity_name(type(row))} was put into two lists; make one for each"
+                )
+            self.pair(adopted.original, row, adopted.values)
 
     def _reserve_keys(self, new: Iterable[Any]) -> None:
         """Give new rows their keys at once where INSERT would return them one by one."""
@@ -191,7 +209,7 @@ class Tracker:
         """After COMMIT: the originals are not to be changed any more."""
         alive = {key: late for key, late in self._late.items() if late[0]() is not None}
         settled = {
-            key: (weakref.ref(twin.original), _label(twin.row), twin.values)
+            key: (weakref.ref(twin.original), type(twin.row), _label(twin.row), twin.values)
             for key, twin in self._twins.items()
         }
         self._late = alive | settled
@@ -201,8 +219,8 @@ class Tracker:
         """The originals of earlier transactions that were changed since."""
         return [
             label
-            for reference, label, values in self._late.values()
-            if (original := reference()) is not None and _values(original) != values
+            for reference, model, label, values in self._late.values()
+            if (original := reference()) is not None and held_by(original, model) != values
         ]
 
     def mark(self) -> Mark:
@@ -244,8 +262,12 @@ def _validate_changed(entity: Any) -> None:
 
 def _refuse_fixed(rules: Rules, entity: Any, changed: dict[str, Any]) -> None:
     attributes = state_of(entity).attrs
+    stored = dict(zip(rules.keys, state_of(entity).key[1], strict=True))
     really = {name for name in changed if attributes[name].history.has_changes()}
+    really -= {name for name, value in stored.items() if changed.get(name) == value}
     wrong = {name: "is the key and cannot be changed" for name in rules.keys if name in really}
+    links = {} if rules.owner is None else rules.owner.links
+    wrong |= {name: "is given by the list that it is in" for name in links if name in really}
     if rules.version in really:
         wrong[str(rules.version)] = "is counted by the kit; leave it alone"
     if wrong:
@@ -257,21 +279,6 @@ def _set(entity: Any, values: dict[str, Any]) -> None:
     for name, value in values.items():
         if name not in held or held[name] is not value:
             set_attribute(entity, name, value)
-
-
-def _values(original: Any) -> dict[str, Any]:
-    """The fields of an object, as they are now."""
-    if dataclasses.is_dataclass(original) and not isinstance(original, SQLModel):
-        names: Iterable[str] = [field.name for field in dataclasses.fields(original)]
-    else:
-        names = rules_of(type(original)).columns
-    held = original.__dict__
-    return {name: _own(held[name]) for name in names if name in held}
-
-
-def _own(value: Any) -> Any:
-    """A value that nobody else can change."""
-    return copy.deepcopy(value) if isinstance(value, list | dict) else value
 
 
 def _version(entity: Any) -> Any:
@@ -307,16 +314,3 @@ def _take_key(row: Any, original: Any) -> None:
 def _label(row: Any) -> str:
     key = bare(key_of(row))
     return entity_name(type(row)) + ("" if key is None else f" {key!r}")
-
-
-def as_plain(row: Any, domain: type[Any]) -> Any:
-    """A plain entity with the values of a row, made without its constructor."""
-    held = row.__dict__
-    plain = object.__new__(domain)
-    plain.__dict__.update(
-        {field.name: _own(held[field.name]) for field in dataclasses.fields(domain)}
-    )
-    version = rules_of(type(row)).version
-    if version is not None:
-        plain.__dict__[VERSION] = held[version]
-    return plain

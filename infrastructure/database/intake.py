@@ -12,8 +12,10 @@ from sqlmodel import SQLModel
 
 from domain.entity import Entity
 from domain.errors import ConcurrencyConflict, UnitOfWorkError, ValidationError
-from infrastructure.database.flushing import VERSION, validate_new
+from infrastructure.database.aggregates import with_members
+from infrastructure.database.flushing import validate_new
 from infrastructure.database.keys import bare, key_of
+from infrastructure.database.models.plain import VERSION
 from infrastructure.database.models.rules import Rules
 from infrastructure.database.session import UnitSession
 
@@ -67,15 +69,10 @@ class Intake:
         row = given if isinstance(given, self.model) else self.session.tracker.twin_of(given)
         queued = row is not None and row in self.session.new
         if queued:
+            for one in with_members([row]):
+                self.session.tracker.unpair(one)
             self.session.expunge(row)
-            self.session.tracker.unpair(row)
         return queued
-
-    def values_of(self, entity: Any) -> dict[str, Any]:
-        """The fields of an entity that an update writes."""
-        fixed = {*self.rules.keys, self.rules.version, "updated_at"}
-        values = self._values(entity)
-        return self.rules.some({name: values[name] for name in values if name not in fixed})
 
     def check_version(self, entity: Any, stored: Any) -> None:
         """Refuse an entity that was loaded before somebody else changed its row."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Select, select
+from sqlalchemy import ColumnElement, Delete, Select, and_, delete, exists, select, true
 from sqlalchemy import inspect as mapping_of
 from sqlalchemy.orm import selectinload
 
@@ -25,12 +25,10 @@ class Rows:
         self.rules = rules_of(model)
         self.say = Translator(self.rules, session.database.dialect)
 
-    def select(
-        self, criteria: Sequence[Any], order_by: Any, load: Sequence[str] = ()
-    ) -> Select[Any]:
+    def select(self, criteria: Sequence[Any], order_by: Any) -> Select[Any]:
         """The query for what satisfies the criteria."""
         query = select(self.model).where(*self.say.conditions(criteria))
-        return query.order_by(*self.say.ordering(order_by)).options(*self.options(load))
+        return query.order_by(*self.say.ordering(order_by))
 
     def options(self, load: Sequence[str]) -> list[Any]:
         """One more query for each relationship, however many rows there are."""
@@ -65,10 +63,35 @@ class Rows:
                 found[key_of(row)] = row
         return found
 
+    def family(self) -> list[Any]:
+        """The model, and those of its children."""
+        return _family(self.model)
+
+    def deletions(self, conditions: Sequence[Any]) -> Iterator[Delete]:
+        """What deletes the rows that satisfy the conditions, children first."""
+        for statement in _deletions(self.model, and_(true(), *conditions)):
+            yield statement.execution_options(synchronize_session=False)
+
     def reload(self) -> None:
         """Read loaded rows again after a set-based write; those that are gone leave."""
+        family = tuple(self.family())
         loaded = self.session.identity_map.values()
-        self.session.read_again([row for row in loaded if isinstance(row, self.model)])
+        self.session.read_again([row for row in loaded if isinstance(row, family)])
+
+
+def _family(model: Any) -> list[Any]:
+    children = [info.model for info in rules_of(model).children.values()]
+    return [model, *(one for child in children for one in _family(child))]
+
+
+def _deletions(model: Any, condition: ColumnElement[bool]) -> Iterator[Delete]:
+    for info in rules_of(model).children.values():
+        links = [
+            getattr(info.model, child) == getattr(model, root) for child, root in info.links.items()
+        ]
+        belongs = exists(select(1).select_from(model).where(*links, condition))
+        yield from _deletions(info.model, belongs)
+    yield delete(model).where(condition)
 
 
 def _has(row: Any, load: Sequence[str]) -> bool:

@@ -14,11 +14,10 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from sqlalchemy import event, select
+from sqlalchemy import event
 from sqlalchemy import exc as sql_errors
 from sqlalchemy import inspect as state_of
 from sqlalchemy.orm import InstanceState, SessionTransaction
-from sqlalchemy.orm.attributes import set_committed_value
 from sqlalchemy.orm.exc import StaleDataError
 from sqlmodel import Session
 
@@ -29,11 +28,12 @@ from domain.errors import (
     ReadOnlyViolation,
     UnitOfWorkError,
 )
+from infrastructure.database import aggregates
 from infrastructure.database.database import Database
 from infrastructure.database.flushing import Mark, Tracker
-from infrastructure.database.keys import Key, among
 from infrastructure.database.models import json_changes
-from infrastructure.database.models.rules import Rules, rules_of
+from infrastructure.database.models.rules import rules_of
+from infrastructure.database.refreshing import read_again
 from infrastructure.database.settled import Settled, detach
 
 _Method = TypeVar("_Method", bound=Callable[..., Any])
@@ -162,9 +162,10 @@ class UnitSession(Session):
 
     def is_changed(self) -> bool:
         """Whether there is something that a flush would write."""
-        queued = bool(self.new or self.deleted)
         return (
-            queued or any(json_changes.changed_in(self)) or any(map(self.is_modified, self.dirty))
+            bool(self.new or self.deleted)
+            or any(json_changes.changed_in(self))
+            or any(aggregates.is_changed(self, entity) for entity in self.dirty)
         )
 
     def refuse_lost_changes(self) -> None:
@@ -322,28 +323,7 @@ class UnitSession(Session):
 
     def read_again(self, rows: Iterable[Any]) -> None:
         """Replace the values of loaded rows by those of the database; what is gone leaves."""
-        kinds: dict[type[Any], dict[Key, Any]] = {}
-        for row in rows:
-            key = state_of(row).key  # what is expired has no other
-            kinds.setdefault(type(row), {})[tuple(key[1])] = row
-        for model, missing in kinds.items():
-            self._read_again(rules_of(model), missing)
-
-    def _read_again(self, rules: Rules, missing: dict[Key, Any]) -> None:
-        # Not populate_existing: that would unload the relationships.
-        names = list(rules.columns)
-        found = []
-        for criterion in among(rules, self.database.dialect, list(missing)):
-            query = select(*(getattr(rules.model, name) for name in names)).where(criterion)
-            for values in self.execute(query):
-                held = dict(zip(names, values, strict=True))
-                row = missing.pop(tuple(held[name] for name in rules.keys))
-                found.append(row)
-                for name, value in held.items():
-                    set_committed_value(row, name, value)
-        json_changes.remember(self, found)
-        for row in missing.values():
-            self.expunge(row)
+        read_again(self, self.database.dialect, rows)
 
     # -- what SQLAlchemy offers, guarded ---------------------------------------------------
 

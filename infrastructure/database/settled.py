@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import inspect as state_of
 from sqlalchemy.orm import InstanceState, make_transient, make_transient_to_detached
 
+from infrastructure.database.aggregates import is_reordered, with_members
 from infrastructure.database.keys import bare
 from infrastructure.database.models import json_changes
 from infrastructure.database.models.rules import entity_name, rules_of
@@ -39,9 +40,9 @@ class Settled:
         return [_label(state) for state in detached if _is_changed(state)]
 
     def release(self, entity: Any) -> None:
-        """The changes of this one are taken care of."""
-        state = state_of(entity)
-        self._states = [settled for settled in self._states if settled is not state]
+        """The changes of this one and of its children are taken care of."""
+        released = {id(state_of(one)) for one in with_members([entity])}
+        self._states = [state for state in self._states if id(state) not in released]
 
 
 def detach(state: InstanceState[Any]) -> None:
@@ -56,8 +57,11 @@ def detach(state: InstanceState[Any]) -> None:
 def _is_changed(state: InstanceState[Any]) -> bool:
     if not state.modified or state.obj() is None:
         return state.modified or json_changes.changed(state)
-    names = rules_of(state.class_).columns.keys() & state.committed_state.keys()
-    return any(state.attrs[name].history.has_changes() for name in names)
+    rules = rules_of(state.class_)
+    names = (rules.columns.keys() | rules.children.keys()) & state.committed_state.keys()
+    return any(state.attrs[name].history.has_changes() for name in names) or is_reordered(
+        state.obj()
+    )
 
 
 def _label(state: InstanceState[Any]) -> str:

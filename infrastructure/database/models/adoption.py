@@ -13,6 +13,7 @@ from sqlmodel import Field
 from sqlmodel.main import FieldInfoMetadata, RelationshipInfo, SQLModel
 
 from domain.entity import Entity
+from infrastructure.database.models.embedded import is_value_object, without_none
 from infrastructure.database.models.types import Json
 
 
@@ -88,6 +89,12 @@ def _declared_options(value: Any, annotation: Any) -> FieldInfoMetadata | None:
     return next((options for options in found if options is not None), None)
 
 
+def is_required(field: dataclasses.Field[Any]) -> bool:
+    """Whether the domain's constructor asks for this field."""
+    missing = dataclasses.MISSING
+    return field.init and field.default is missing and field.default_factory is missing
+
+
 def _default(field: dataclasses.Field[Any]) -> dict[str, Any]:
     if field.default is not dataclasses.MISSING:
         return {field.name: Field(default=field.default)}
@@ -107,6 +114,48 @@ def _with_default(namespace: dict[str, Any], field: dataclasses.Field[Any], anno
     else:
         return annotation
     return Annotated[annotation, declared]
+
+
+def refuse_what_has_no_column(name: str, namespace: dict[str, Any]) -> None:
+    """Entities and value objects are stored as the table says, and not without a word."""
+    for field, annotation in own_annotations(namespace).items():
+        value = namespace.get(field)
+        options = _declared_options(value, annotation)
+        chosen = options is not None and (
+            options.sa_type is not PydanticUndefined or options.sa_column is not PydanticUndefined
+        )
+        if chosen or isinstance(value, RelationshipInfo):
+            continue
+        hint = _resolved(annotation, namespace)
+        hint = without_none(get_args(hint)[0] if get_origin(hint) is Annotated else hint)
+        inner = [kind for kind in get_args(hint) if isinstance(kind, type)]
+        for message in filter(None, [_instead(field, hint), *(_instead_of_many(field, inner))]):
+            raise TypeError(f"{name}.{field}: {message}")
+
+
+def _instead(field: str, kind: Any) -> str | None:
+    if not isinstance(kind, type) or not dataclasses.is_dataclass(kind):
+        return None
+    if issubclass(kind, Entity):
+        return f"another aggregate is referred to by its id; write {field}_id"
+    if is_value_object(kind):
+        return (
+            f"a value object is redeclared on the table: {field}: {kind.__name__} = "
+            f"Field(sa_type=Embedded({kind.__name__}))"
+        )
+    return f"{kind.__name__} is no value object; write @dataclass(frozen=True), and embed it"
+
+
+def _instead_of_many(field: str, kinds: list[type]) -> list[str]:
+    return [
+        f"children are redeclared on the table: {field}: list[{kind.__name__}] = "
+        f'Children("{kind.__name__}Model")'
+        if issubclass(kind, Entity)
+        else "many value objects have no column; put them as a tuple into one value object, "
+        "or make children of them"
+        for kind in kinds
+        if dataclasses.is_dataclass(kind)
+    ]
 
 
 def store_lists_and_dicts_as_json(namespace: dict[str, Any]) -> None:

@@ -19,9 +19,12 @@ from sqlmodel import SQLModel
 from sqlmodel.main import SQLModelMetaclass
 
 from domain.entity import Entity
+from domain.errors import ValidationError
 from infrastructure.database.models import adoption
+from infrastructure.database.models.child_rows import methods
+from infrastructure.database.models.children import ChildrenInfo, DomainNamesAreNoFields
 from infrastructure.database.models.relationships import refuse_lazy_loading
-from infrastructure.database.models.rules import rules_of
+from infrastructure.database.models.rules import Rules, rules_of
 from infrastructure.database.models.types import portable
 
 NAMING_CONVENTION = {
@@ -33,7 +36,7 @@ NAMING_CONVENTION = {
 }
 
 
-class ModelMeta(SQLModelMetaclass):
+class ModelMeta(SQLModelMetaclass, DomainNamesAreNoFields):
     """Makes tables of domain classes. SQLModel requires a metaclass; this one adds to it."""
 
     def __new__(
@@ -45,17 +48,23 @@ class ModelMeta(SQLModelMetaclass):
     ) -> Any:
         table = bool(options.get("table"))
         domain = adoption.domain_class(name, bases) if table else None
+        owned = {key: v for key, v in namespace.items() if isinstance(v, ChildrenInfo)}
         if table:
             adoption.refuse_string_annotations(name, namespace)
             namespace.setdefault("__init__", _construct)
+            namespace.update(methods(owned.keys()))
         if domain is not None:
             adoption.adopt(namespace, domain)
             if cast(Any, domain).__dataclass_params__.repr:
                 namespace.setdefault("__repr__", SQLModel.__repr__)
+        if table:
+            adoption.refuse_what_has_no_column(name, namespace)
         adoption.store_lists_and_dicts_as_json(namespace)
         cls = super().__new__(mcs, name, bases, namespace, **options)
         if table:
             cls.__entity_class__ = domain or cls
+            for attribute, info in owned.items():
+                info.belong_to(cls, attribute)
             _refuse_model_validators(cls)
             _use_portable_types(cls)
         return cls
@@ -98,7 +107,11 @@ class Model(
 
     def __repr_args__(self) -> list[tuple[str | None, Any]]:
         held = self.__dict__
-        return [(name, held[name]) for name in type(self).model_fields if name in held]
+        related = type(self).__sqlmodel_relationships__.items()
+        children = [name for name, info in related if isinstance(info, ChildrenInfo)]
+        return [
+            (name, held[name]) for name in [*type(self).model_fields, *children] if name in held
+        ]
 
     @classmethod
     def model_validate(  # type: ignore[override]  # SQLModel leaves out what pydantic added
@@ -148,7 +161,18 @@ class Model(
 def _values_of(cls: type[Model], source: Any) -> dict[str, Any]:
     if isinstance(source, Mapping):
         return dict(source)
-    return {name: getattr(source, name) for name in cls.model_fields if hasattr(source, name)}
+    children = rules_of(cls).children
+    values = {name: getattr(source, name) for name in cls.model_fields if hasattr(source, name)}
+    lists: dict[str, Any] = {n: getattr(source, n) for n in children if _has(source, n)}
+    return values | {name: [_unstored(child) for child in held] for name, held in lists.items()}
+
+
+def _has(source: Any, name: str) -> bool:
+    return name in source.__dict__ if isinstance(source, Model) else hasattr(source, name)
+
+
+def _unstored(child: Any) -> Any:
+    return child.model_copy() if isinstance(child, Model) else child
 
 
 def _construct(self: Any, **data: Any) -> None:
@@ -157,17 +181,26 @@ def _construct(self: Any, **data: Any) -> None:
     related = {name: data.pop(name) for name in rules.relationships if name in data}
     values, given = rules.whole(data)
     domain = type(self).__entity_class__
-    rest = dict(values)
+    rest = dict(values) | related
     if domain is not type(self) and dataclasses.is_dataclass(domain):
-        taken = {
-            field.name: rest.pop(field.name) for field in dataclasses.fields(domain) if field.init
-        }
+        taken = _for_constructor(rules, cast(Any, domain), rest)
         cast(Any, domain).__init__(self, **taken)
         made = {field.name for field in dataclasses.fields(domain)} & self.__dict__.keys() - given
         rest = {name: value for name, value in rest.items() if name not in made}
-    for name, value in (rest | related).items():
+    for name, value in rest.items():
         setattr(self, name, value)
     object.__setattr__(self, "__pydantic_fields_set__", given)
+
+
+def _for_constructor(rules: Rules, domain: type[Any], values: dict[str, Any]) -> dict[str, Any]:
+    """Take what the domain's own constructor wants out of the values."""
+    taken = {}
+    for field in dataclasses.fields(domain):
+        if field.init and field.name in values:
+            taken[field.name] = values.pop(field.name)
+        elif field.name in rules.children and adoption.is_required(field):
+            raise ValidationError(rules.entity, {field.name: "Field required"})
+    return taken
 
 
 def _use_portable_types(cls: Any) -> None:

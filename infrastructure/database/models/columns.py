@@ -15,6 +15,7 @@ from sqlalchemy import BigInteger, Double, Float, Integer, Interval, SmallIntege
 from sqlalchemy.types import TypeDecorator, TypeEngine
 from sqlmodel.sql.sqltypes import UTCDateTime
 
+from infrastructure.database.models.embedded import Embedded
 from infrastructure.database.models.types import EnumName, ExactDecimal, Json, Text
 
 Check = Callable[[Any], str | None]
@@ -35,6 +36,8 @@ def check_for(type_: TypeEngine[Any], *, any_size: bool = False) -> Check | None
             return text(None if any_size else type_.length)
         case ExactDecimal():
             return decimal(None, None) if any_size else decimal(type_.precision, type_.scale)
+        case Embedded():
+            return value_object(type_)
         case Json():
             return json_value
         case UTCDateTime():
@@ -172,6 +175,17 @@ def json_value(value: Any, depth: int = 0) -> str | None:
             return json_value([*value, *value.values()], depth)
         case _:
             return f"holds a {type(value).__name__}, which JSON does not have"
+
+
+def value_object(type_: Embedded) -> Check:
+    """It must come back as it is, and be JSON in between."""
+
+    def check(value: Any) -> str | None:
+        if value is None:
+            return None
+        return type_.wrong_with(value) or json_value(type_.encode(value))
+
+    return check
 
 
 def _json_float(value: float) -> str | None:

@@ -16,7 +16,9 @@ from sqlalchemy import inspect as mapping_of
 from sqlmodel import SQLModel
 
 from domain.errors import ValidationError
+from infrastructure.database.models.children import ChildrenInfo, children_of
 from infrastructure.database.models.columns import Check, check_for
+from infrastructure.database.models.embedded import Embedded
 from infrastructure.database.models.types import Json
 
 
@@ -41,11 +43,18 @@ class Rules:
         version = mapper.version_id_col
         self.version = None if version is None else mapper.get_property_by_column(version).key
         self.timestamped = "updated_at" in self.columns and hasattr(model, "stamp")
-        self.json = {name for name, c in self.columns.items() if isinstance(c.type, JSON | Json)}
+        self.json = {name for name, c in self.columns.items() if _holds_json(c.type)}
         self.relationships = frozenset(mapper.relationships.keys())
+        self.children = children_of(mapper)
         checks = ((name, check_for(column.type)) for name, column in self.columns.items())
         self._checks: dict[str, Check] = {name: check for name, check in checks if check}
         self._operands: dict[str, Operand] = {}
+
+    @property
+    def owner(self) -> ChildrenInfo | None:
+        """Whose children these are, if they are children."""
+        owner: ChildrenInfo | None = self.model.__dict__.get("__kit_owner__")
+        return owner
 
     def whole(self, values: Mapping[str, Any]) -> tuple[dict[str, Any], set[str]]:
         """All fields, converted, defaults included; and the names of those that were given."""
@@ -67,7 +76,7 @@ class Rules:
             try:
                 self.model.__pydantic_validator__.validate_assignment(scratch, name, value)
             except pydantic.ValidationError as error:
-                wrong |= _messages(error)
+                wrong |= messages_of(error)
         if wrong:
             raise ValidationError(self.entity, wrong)
         return self._checked(scratch.__dict__)
@@ -126,7 +135,11 @@ class Rules:
 
     def invalid(self, error: pydantic.ValidationError) -> ValidationError:
         """Pydantic's error in our words."""
-        return ValidationError(self.entity, _messages(error))
+        return ValidationError(self.entity, messages_of(error))
+
+
+def _holds_json(type_: Any) -> bool:
+    return isinstance(type_, JSON | Json) and not isinstance(type_, Embedded)
 
 
 class Operand:
@@ -155,7 +168,7 @@ class Operand:
         try:
             converted = self._adapter.validate_python(value)
         except pydantic.ValidationError as error:
-            message = next(iter(_messages(error).values()))
+            message = next(iter(messages_of(error).values()))
             raise ValidationError(self.entity, {self.name: message}) from None
         if converted != value:
             message = f"must be compared with a value of type {type(converted).__name__}"
@@ -166,7 +179,7 @@ class Operand:
 _SIMPLE = (int, str, bool, UUID, date)
 
 
-def _messages(error: pydantic.ValidationError) -> dict[str, str]:
+def messages_of(error: pydantic.ValidationError) -> dict[str, str]:
     """The first message for each field; where it is nested, the path stands before it."""
     messages: dict[str, str] = {}
     for item in error.errors(include_url=False, include_context=False, include_input=False):

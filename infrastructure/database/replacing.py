@@ -1,0 +1,107 @@
+"""Writes an entity that was loaded elsewhere, with its children, over the stored one."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, NamedTuple
+
+from sqlalchemy.orm import class_mapper
+from sqlalchemy.orm.attributes import flag_modified, set_attribute
+from sqlmodel import SQLModel
+
+from domain.errors import ConcurrencyConflict, ValidationError
+from infrastructure.database.keys import Key, bare, key_of
+from infrastructure.database.models.child_rows import as_list, row_of
+from infrastructure.database.models.children import ChildrenInfo
+from infrastructure.database.models.plain import VERSION
+from infrastructure.database.models.rules import Rules, entity_name, rules_of
+
+
+class Step(NamedTuple):
+    """A row, the entity that it is to equal, and what it must be given for that."""
+
+    row: Any
+    entity: Any
+    values: dict[str, Any]
+    lists: dict[str, list[Any]]
+
+
+def plan(row: Any, entity: Any) -> list[Step]:
+    """What there is to do, all of it validated; nothing is changed yet."""
+    rules = rules_of(type(row))
+    values = rules.some(_values(rules, entity))
+    steps: list[Step] = []
+    lists = {
+        name: _members(info, row, entity, steps)
+        for name, info in rules.children.items()
+        if hasattr(entity, name)
+    }
+    return [Step(row, entity, values, lists), *steps]
+
+
+def carry_out(steps: list[Step]) -> None:
+    """Do it. An entity is whole: each field is written, whether or not it differs."""
+    for row, _, values, lists in steps:
+        for name, value in values.items():
+            set_attribute(row, name, value)
+            flag_modified(row, name)
+        for name, children in lists.items():
+            setattr(row, name, children)
+
+
+def _values(rules: Rules, entity: Any) -> dict[str, Any]:
+    """The fields of an entity that an update writes."""
+    fixed = {*rules.keys, rules.version, "updated_at", *rules.children}
+    if rules.owner is not None:
+        fixed |= {*rules.owner.links, rules.owner.numbered}
+    held = entity.__dict__
+    if isinstance(entity, SQLModel):
+        names = list(rules.columns)
+    else:
+        names = [field.name for field in dataclasses.fields(entity)]
+    return {name: held[name] for name in names if name in held and name not in fixed}
+
+
+def _members(info: ChildrenInfo, root: Any, entity: Any, steps: list[Step]) -> list[Any]:
+    """The rows for the children of an entity: stored ones, and new ones."""
+    own_key = [name for name in rules_of(info.model).keys if name not in info.links]
+    stored = {_part(own_key, child): child for child in info.of(root) or ()}
+    rows = []
+    for child in as_list(entity, info.name, getattr(entity, info.name)):
+        key = _part(own_key, child)
+        row = None if None in key else stored.get(key)
+        if row is None:
+            row = _new(info, child, key)
+        else:
+            _refuse_older(child, row)
+            steps += plan(row, child)
+        rows.append(row)
+    return rows
+
+
+def _part(names: list[str], child: Any) -> Key:
+    held = getattr(child, "__dict__", {})
+    return tuple(held.get(name) for name in names)
+
+
+def _new(info: ChildrenInfo, child: Any, key: Key) -> Any:
+    """A row for a child that is not stored yet."""
+    name, root = entity_name(info.model), entity_name(info.root)
+    generated = getattr(class_mapper(info.model).local_table, "autoincrement_column", None)
+    if generated is not None and None not in key:
+        raise ValidationError(
+            root,
+            {
+                info.name: f"{name} {bare(key)!r} is not among those stored with this {root}: it "
+                "was removed, or belongs to another"
+            },
+        )
+    return row_of(info, child)
+
+
+def _refuse_older(child: Any, stored: Any) -> None:
+    """A child with a version of its own is checked for it, too."""
+    rules = rules_of(type(stored))
+    version = child.__dict__.get(str(rules.version if isinstance(child, SQLModel) else VERSION))
+    if None not in (rules.version, version) and version != stored.__dict__[str(rules.version)]:
+        raise ConcurrencyConflict(rules.entity, bare(key_of(stored)))
