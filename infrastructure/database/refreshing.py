@@ -37,7 +37,8 @@ def _read_again(session: Session, dialect: Dialect, rules: Rules, known: dict[Ke
             for name, value in held.items():
                 set_committed_value(row, name, value)
     for key, row in missing.items():
-        session.expunge(row)
+        if row in session:  # a root that left took its children along
+            session.expunge(row)
         del known[key]
     json_changes.remember(session, known.values())
     _load_lost_children(session, dialect, rules, known)

@@ -65,5 +65,9 @@ def _is_changed(state: InstanceState[Any]) -> bool:
 
 
 def _label(state: InstanceState[Any]) -> str:
-    name = entity_name(state.class_)
-    return name if state.key is None else f"{name} {bare(tuple(state.key[1]))!r}"
+    name, owner = entity_name(state.class_), rules_of(state.class_).owner
+    label = name if state.key is None else f"{name} {bare(tuple(state.key[1]))!r}"
+    while owner is not None:
+        label += f" of a {entity_name(owner.root)}"
+        owner = rules_of(owner.root).owner
+    return label

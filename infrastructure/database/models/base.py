@@ -14,15 +14,20 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 import pydantic
 from pydantic_core import PydanticUndefined
 from sqlalchemy import Column, MetaData, event
-from sqlalchemy.orm import registry
+from sqlalchemy.orm import Mapper, registry
 from sqlmodel import SQLModel
 from sqlmodel.main import SQLModelMetaclass
 
 from domain.entity import Entity
 from domain.errors import ValidationError
 from infrastructure.database.models import adoption
+from infrastructure.database.models.child_list import keep_root
 from infrastructure.database.models.child_rows import methods
-from infrastructure.database.models.children import ChildrenInfo, DomainNamesAreNoFields
+from infrastructure.database.models.children import (
+    ChildrenInfo,
+    DomainNamesAreNoFields,
+    children_of,
+)
 from infrastructure.database.models.relationships import refuse_lazy_loading
 from infrastructure.database.models.rules import Rules, rules_of
 from infrastructure.database.models.types import portable
@@ -222,4 +227,10 @@ def _refuse_model_validators(cls: Any) -> None:
         )
 
 
+def _keep_roots(mapper: Mapper[Any], model: type[Any]) -> None:
+    for name in children_of(mapper):
+        event.listen(getattr(model, name), "init_collection", keep_root)
+
+
 event.listen(Model, "mapper_configured", refuse_lazy_loading, propagate=True)
+event.listen(Model, "mapper_configured", _keep_roots, propagate=True)

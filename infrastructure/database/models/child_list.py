@@ -23,6 +23,9 @@ class ChildList(list[Any]):
     and ``del``. It would take two children that change places for removed ones.
     """
 
+    root: Any = None
+    """Kept alive by its list: ``uow.orders.require(1).lines.append(…)`` must not lose it."""
+
     @_own
     def __setitem__(self, at: Any, value: Any) -> None:
         wanted = list(self)
@@ -63,6 +66,9 @@ class ChildList(list[Any]):
             if id(child) not in stay:
                 books.fire_remove_event(child)
         list.__setitem__(self, slice(None), children)
-        root = books.owner_state.obj()
-        if root is not None:
-            flag_dirty(root)
+        flag_dirty(self.root)
+
+
+def keep_root(root: Any, children: ChildList, *_: Any) -> None:
+    """Tell a list whose it is."""
+    children.root = root
