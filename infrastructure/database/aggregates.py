@@ -42,22 +42,31 @@ def is_reordered(root: Any) -> bool:
 
 def has_other_members(root: Any) -> bool:
     """Whether children were added to a list, or removed."""
-    attributes = state_of(root).attrs
-    return any(attributes[info.name].history.has_changes() for info, _ in lists_of(root))
+    return any(state_of(root).attrs[i.name].history.has_changes() for i, _ in lists_of(root))
 
 
 def prepare(session: Session) -> list[Any]:
     """Make the lists storable; the stored roots whose children changed."""
-    touched = [root for root in [*session.new, *session.dirty] if _settle_lists(root)]
+    dirty = [entity for entity in session.dirty if _has_family(entity)]
+    new = [entity for entity in session.new if _has_family(entity)]
+    gone = [entity for entity in session.deleted if _has_family(entity)]
+    if not (dirty or new or gone):
+        return []
+    touched = [root for root in [*new, *dirty] if _settle_lists(root)]
     changed = [entity for entity in session.dirty if session.is_modified(entity)]
     roots = {id(root): root for root in touched if root in session.dirty}
-    for entity in [*session.deleted, *changed, *touched]:
+    for entity in [*gone, *changed, *touched]:
         roots |= {id(root): root for root in _roots_of(session, entity)}
     for root in roots.values():
         name = rules_of(type(root)).version
         if name is not None:  # the key is written by no UPDATE, so that this is the version alone
             flag_modified(root, rules_of(type(root)).keys[0])
     return list(roots.values())
+
+
+def _has_family(entity: Any) -> bool:
+    rules = rules_of(type(entity))
+    return bool(rules.children) or rules.owner is not None
 
 
 def _settle_lists(root: Any) -> bool:
@@ -96,10 +105,10 @@ def _roots_of(session: Session, child: Any) -> Iterator[Any]:
         info = rules_of(type(child)).owner
 
 
-def orphans(session: Session) -> list[Any]:
-    """The stored children that a flush will delete because they left their list."""
+def orphans(roots: Iterable[Any]) -> list[Any]:
+    """The stored children of changed roots that a flush will delete: they left their list."""
     gone = []
-    for root in session.dirty:
+    for root in roots:
         for info, _ in lists_of(root):
             attribute = getattr(info.root, info.name).impl
             for child in state_of(root).attrs[info.name].history.deleted:

@@ -125,7 +125,7 @@ class Tracker:
             _validate_changed(entity)
             if isinstance(entity, Timestamped):
                 entity.updated_at = now
-        gone = [*self.session.deleted, *aggregates.orphans(self.session)]
+        gone = [*self.session.deleted, *aggregates.orphans(dirty)]
         self._versioned = [(e, _version(e)) for e in changed + gone if rules_of(type(e)).version]
         self.newborns += [Newborn(entity, None in key_of(entity)) for entity in new]
         self._reserve_keys(new)
@@ -135,7 +135,7 @@ class Tracker:
     def _pair_adopted(self) -> None:
         """Pair the children that became rows when they were put into a list."""
         for row in self.session.new:
-            adopted = taken_from(row)
+            adopted = taken_from(row) if rules_of(type(row)).owner else None
             if adopted is None:
                 continue
             if self.twin_of(adopted.original) is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import functools
 import operator
 from collections.abc import Iterable
 from typing import Any
@@ -37,7 +38,8 @@ def held_by(original: Any, model: type[Any]) -> dict[str, Any]:
     """The fields of an object that a row of this model is made of, as they are now."""
     rules = rules_of(model)
     if dataclasses.is_dataclass(original) and not isinstance(original, SQLModel):
-        names: Iterable[str] = [field.name for field in dataclasses.fields(original)]
+        kind: Any = type(original)
+        names: Iterable[str] = field_names(kind)
     else:
         names = [*rules.columns, *rules.children]
     held = original.__dict__
@@ -53,19 +55,24 @@ def own(value: Any) -> Any:
     return copy.deepcopy(value) if isinstance(value, list | dict) else value
 
 
-def as_plain(row: Any, domain: type[Any]) -> Any:
+def as_plain(row: Any, domain: Any) -> Any:
     """A plain entity with the values of a row and its children, made without its constructor."""
-    rules = rules_of(type(row))
+    rules, held = rules_of(type(row)), row.__dict__
     plain = object.__new__(domain)
-    held = plain.__dict__
-    for field in dataclasses.fields(domain):
-        info = rules.children.get(field.name)
-        value = getattr(row, field.name)
-        held[field.name] = own(value) if info is None else _plain_children(info.model, value)
+    values = plain.__dict__
+    for name in field_names(domain):
+        if name not in rules.children:
+            values[name] = own(held[name])
+    for name, info in rules.children.items():
+        if name in field_names(domain):
+            kind = info.model.__entity_class__
+            values[name] = [as_plain(child, kind) for child in getattr(row, name)]
     if rules.version is not None:
-        held[VERSION] = row.__dict__[rules.version]
+        values[VERSION] = held[rules.version]
     return plain
 
 
-def _plain_children(model: Any, rows: Iterable[Any]) -> list[Any]:
-    return [as_plain(row, model.__entity_class__) for row in rows]
+@functools.cache
+def field_names(domain: type[Any]) -> tuple[str, ...]:
+    """The fields of a dataclass, in their order."""
+    return tuple(field.name for field in dataclasses.fields(domain))
