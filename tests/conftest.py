@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import uuid
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,27 @@ SERVER = os.environ.get(
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--soak", action="store_true", help="run races and loops at their full size")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Each thorough case on one database only, here on this, there on that; in a soak on all."""
+    if config.getoption("--soak"):
+        return
+    left_out = [
+        item for item in items if item.get_closest_marker("thorough") and _is_elsewhere(item)
+    ]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in set(left_out)]
+
+
+def _is_elsewhere(item: pytest.Item) -> bool:
+    names = ["sqlite-file", "sqlite-memory", "postgresql"]
+    callspec = getattr(item, "callspec", None)
+    name = callspec.params.get("url") if callspec is not None else None
+    if name not in names:
+        return False
+    case = item.nodeid.replace(str(name), "")
+    return zlib.crc32(case.encode()) % len(names) != names.index(str(name))
 
 
 @pytest.fixture(scope="session")

@@ -163,8 +163,8 @@ def test_the_tables_list_every_method_of_a_repository_and_no_other() -> None:
     listed = set(re.findall(r"`(\w+)\(", section("Repositories").split("\nCriteria")[0]))
     methods = {
         name
-        for name, value in vars(BaseRepository).items()
-        if callable(value) and not name.startswith("_")
+        for name in dir(BaseRepository)
+        if callable(getattr(BaseRepository, name)) and not name.startswith("_")
     }
 
     assert listed == methods

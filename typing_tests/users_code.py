@@ -1,6 +1,6 @@
 """What users' code infers. Type checkers read this file; nobody runs it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, assert_type
 
@@ -10,7 +10,7 @@ from orders_domain import Order as ExampleOrder
 from orders_domain import OrderLine, OrderRepository
 from sqlmodel import Field, col, select
 
-from domain import ALL, Entity, Person, PersonRepository, Team, TeamRepository, ports, where
+from domain import ALL, Entity, Page, Person, PersonRepository, Team, TeamRepository, ports, where
 from domain import unit_of_work as domain_ports
 from infrastructure.database import (
     BaseRepository,
@@ -179,6 +179,19 @@ def rows_are_entities() -> None:
     row.join(TeamModel(name="Core", id=1))
     assert_type(person == row, bool)
     assert_type({person: 1}[row], int)
+
+
+def long_results(uow: UnitOfWork) -> None:
+    assert_type(uow.people.page(where("name") == "Ada", number=2), Page[Person])
+    assert_type(uow.people.window(order_by="name").items, Sequence[Person])
+    assert_type(uow.people.window().next, str | None)
+    assert_type(uow.people.stream(batch_size=10), Iterator[Person])
+    assert_type(uow.people.bulk_create({"name": str(n)} for n in range(3)), int)
+    assert_type(uow.people.bulk_upsert([], on="email"), int)
+    assert_type(
+        uow.people.get_or_create(Person(name="a", email="b"), on="email"), tuple[Person, bool]
+    )
+    assert_type(uow.people.upsert({"name": "a"}, on=("email",)), Person)
 
 
 def aggregates(uow: ExampleShop) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import inspect as state_of
-from sqlalchemy.orm import Session
-from sqlalchemy.orm.attributes import flag_modified
+from sqlalchemy import select
+from sqlalchemy.orm import InstanceState, Session
+from sqlalchemy.orm.attributes import flag_modified, set_attribute, set_committed_value
+from sqlalchemy.orm.base import LoaderCallableStatus
 
 from domain.errors import ValidationError
+from infrastructure.database.keys import Key
 from infrastructure.database.models.children import ChildrenInfo
 from infrastructure.database.models.rules import entity_name, rules_of
 
@@ -57,10 +60,14 @@ def prepare(session: Session) -> list[Any]:
     roots = {id(root): root for root in touched if root in session.dirty}
     for entity in [*gone, *changed, *touched]:
         roots |= {id(root): root for root in _roots_of(session, entity)}
+    for root in roots.values():  # where a number was changed by hand, the list is right
+        _settle_lists(root)
     for root in roots.values():
-        name = rules_of(type(root)).version
-        if name is not None:  # the key is written by no UPDATE, so that this is the version alone
-            flag_modified(root, rules_of(type(root)).keys[0])
+        rules = rules_of(type(root))
+        if rules.version is not None:  # no UPDATE writes the key: this advances the version alone
+            flag_modified(root, rules.keys[0])
+        elif rules.timestamped:
+            flag_modified(root, "updated_at")
     return list(roots.values())
 
 
@@ -73,9 +80,10 @@ def _settle_lists(root: Any) -> bool:
     """Number the children; whether the members of a list or their order changed."""
     changed = has_other_members(root)
     for info, children in lists_of(root):
-        if len({id(child) for child in children}) != len(children):
-            raise _refused(info, f"holds the same {entity_name(info.model)} twice")
+        refuse_twice(info, [(id(child),) for child in children])
+        refuse_twice(info, map(info.own_key, children))
         if info.is_in_order(children):
+            _store_in_order(children)
             continue
         if info.numbered is None:
             raise _refused(
@@ -88,6 +96,30 @@ def _settle_lists(root: Any) -> bool:
     return changed
 
 
+def refuse_twice(info: ChildrenInfo, keys: Iterable[Key]) -> None:
+    """A list holds each child once, and one for each key."""
+    known = [key for key in keys if None not in key and key]
+    if len(set(known)) != len(known):
+        raise _refused(info, f"holds the same {entity_name(info.model)} twice")
+
+
+def _store_in_order(children: Iterable[Any]) -> None:
+    """Let new ones get their keys in the order of the list, however they came into it."""
+    new = [state for child in children if not (state := state_of(child)).has_identity]
+    first = min((_place(state) for state in new), default=0)
+    for place, state in enumerate(new, first):
+        cast(Any, state).insert_order = place
+
+
+def place_of(entity: Any) -> int:
+    """Where a new entity stands among those that a flush inserts."""
+    return _place(state_of(entity))
+
+
+def _place(state: InstanceState[Any]) -> int:
+    return int(getattr(state, "insert_order", 0))
+
+
 def _refused(info: ChildrenInfo, message: str) -> ValidationError:
     return ValidationError(entity_name(info.root), {info.name: message})
 
@@ -96,13 +128,26 @@ def _roots_of(session: Session, child: Any) -> Iterator[Any]:
     """The root of a stored child, the root of that one, and so on."""
     info = rules_of(type(child)).owner
     while info is not None and state_of(child).has_identity:
-        at = {root: getattr(child, name) for name, root in info.links.items()}
+        at = {root: _stored(child, name) for name, root in info.links.items()}
         with session.no_autoflush:
-            child = session.get(info.root, tuple(at[key] for key in rules_of(info.root).keys))
+            child = _found(session, info.root, at)
         if child is None or child in session.deleted:
             return
         yield child
         info = rules_of(type(child)).owner
+
+
+def _found(session: Session, model: Any, at: dict[str, Any]) -> Any:
+    keys = rules_of(model).keys
+    if at.keys() == set(keys):
+        return session.get(model, tuple(at[key] for key in keys))
+    return session.scalars(select(model).filter_by(**at)).one_or_none()
+
+
+def _stored(entity: Any, name: str) -> Any:
+    """A value as it was loaded, whatever it is now."""
+    committed = state_of(entity).committed_state.get(name, entity.__dict__.get(name))
+    return getattr(entity, name) if committed is LoaderCallableStatus.NO_VALUE else committed
 
 
 def orphans(roots: Iterable[Any]) -> list[Any]:
@@ -115,6 +160,19 @@ def orphans(roots: Iterable[Any]) -> list[Any]:
                 if state_of(child).has_identity and not attribute.hasparent(state_of(child)):
                     gone += [child, *members_of(child)]
     return gone
+
+
+def renew_lists(root: Any) -> None:
+    """Let the lists of a root that is new again be those of a new one: all children are added."""
+    for info, children in list(lists_of(root)):
+        held = list(children)
+        for child in held:
+            info.link(root, child, linked=False)
+            if not state_of(child).has_identity:
+                for link in info.links:
+                    set_committed_value(child, link, None)
+        del root.__dict__[info.name]
+        set_attribute(root, info.name, held)
 
 
 def with_members(roots: Iterable[Any]) -> list[Any]:

@@ -2,193 +2,37 @@
 
 from __future__ import annotations
 
-import copy
-import weakref
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, ClassVar, Generic, Self, TypeVar, cast, get_args, get_origin, overload
+from typing import Any, TypeVar, cast, overload
 
 from pydantic import BaseModel
-from sqlalchemy import Select, exists, func, select, update
+from sqlalchemy import update
 from sqlalchemy.orm.attributes import set_attribute
-from sqlmodel import SQLModel
 
 from domain.errors import (
     EntityNotFound,
-    MultipleEntitiesFound,
-    ReadOnlyViolation,
+    SerializationFailure,
+    UniqueViolation,
     UnitOfWorkError,
     ValidationError,
 )
 from infrastructure.database import aggregates, replacing
 from infrastructure.database.aggregates import with_members
-from infrastructure.database.intake import Intake
-from infrastructure.database.keys import Key, bare, key_of
-from infrastructure.database.models.json_changes import watch
-from infrastructure.database.models.plain import as_plain
-from infrastructure.database.models.rules import entity_name
-from infrastructure.database.query import Criterion, Order
-from infrastructure.database.rows import Rows
-from infrastructure.database.session import UnitSession
-from infrastructure.database.views import fields_and_maker
+from infrastructure.database.bulk import Bulk
+from infrastructure.database.keys import bare, key_of
+from infrastructure.database.query import Criterion
+from infrastructure.database.reading import Reading
 
-D = TypeVar("D")
 E = TypeVar("E")
 
 
-class BaseRepository(Generic[E]):
-    """All entities of one kind. Made by a unit of work; never commits or rolls back.
+class BaseRepository(Reading[E]):
+    """Generic, typed data access to one table. Made by a unit of work; never commits.
 
     ``BaseRepository[Person]`` of a domain class names its table as ``model``,
     and hands out plain ``Person`` objects in read-only units.
     ``BaseRepository[PersonModel]`` needs no ``model`` and always hands out rows.
-
-    Several criteria must all hold: specifications of the domain, or column
-    expressions of the model. Unknown names raise ``ValidationError``.
     """
-
-    model: type[E]
-    default_order: ClassVar[Order | Sequence[Order]] = ()
-    """The order of ``get_all`` and ``first`` where none is asked for."""
-
-    load: Sequence[str] = ()
-    """Relationships that are loaded with every read: one more query for each, never N."""
-
-    _entity: ClassVar[type[Any] | None] = None
-
-    def __init_subclass__(cls, **options: Any) -> None:
-        super().__init_subclass__(**options)
-        for base in getattr(cls, "__orig_bases__", ()):
-            argument = get_args(base)[0] if get_args(base) else None
-            if isinstance(get_origin(base), type) and isinstance(argument, type):
-                cls._bind(argument)
-
-    @classmethod
-    def _bind(cls, entity: type[Any]) -> None:
-        cls._entity = entity
-        model = getattr(cls, "model", entity)
-        if not hasattr(model, "__table__"):
-            raise TypeError(f"{cls.__name__}: {model.__name__} is no table; set model to one")
-        if not issubclass(model, entity):
-            raise TypeError(f"{cls.__name__}: {model.__name__} is no {entity.__name__}")
-        cast(Any, cls).model = model
-
-    def __init__(self, session: UnitSession, model: type[E] | None = None) -> None:
-        table: Any = model if model is not None else getattr(type(self), "model", None)
-        if not hasattr(table, "__table__"):
-            raise TypeError(f"{getattr(table, '__name__', table)!r} is no table")
-        self.model = table
-        self._unit = session
-        self._rows = Rows(session, table)
-        self._rules = self._rows.rules
-        self._intake = Intake(session, self._rules)
-        entity = type(self)._entity
-        self._plain = session.read_only and entity is not None and not issubclass(entity, SQLModel)
-        self._given: weakref.WeakValueDictionary[Any, Any] = weakref.WeakValueDictionary()
-        if self._rules.owner is not None:
-            owner = entity_name(self._rules.owner.root)
-            raise TypeError(f"{self._rules.entity} belongs to {owner}; use the repository of that")
-        for owned in self._rows.family():
-            watch(owned)
-
-    def loading(self, *names: str) -> Self:
-        """This repository for one use, with these relationships loaded besides ``load``."""
-        loading = copy.copy(self)
-        loading.load = (*self.load, *names)
-        loading._rows.options(names)
-        return loading
-
-    @property
-    def session(self) -> UnitSession:
-        """The session of the unit; raises ``UnitOfWorkError`` if that cannot be used."""
-        self._unit.check()
-        return self._unit
-
-    # -- reading ---------------------------------------------------------------------------
-
-    def get_by_id(self, id: Any, /, *, for_update: bool = False) -> E | None:
-        """The entity with this id, or None; twice in one unit the same object.
-
-        A composite key is a tuple. ``for_update`` locks the row until the end
-        of the transaction, and reads it again even if it is loaded.
-        """
-        session, key = self.session, self._intake.parse_key(id)
-        if for_update:
-            return cast("E | None", self._lock(key))
-        known = self._given.get(key)
-        if known is not None:
-            return cast(E, known)
-        if self.load:
-            return cast("E | None", self._hand_out(self._rows.by_keys([key], self.load).get(key)))
-        return cast("E | None", self._hand_out(session.get(self.model, key)))
-
-    def require(self, id: Any, /, *, for_update: bool = False) -> E:
-        """``get_by_id``, but raises ``EntityNotFound``."""
-        found = self.get_by_id(id, for_update=for_update)
-        if found is None:
-            raise EntityNotFound(self._rules.entity, id)
-        return found
-
-    def get_many(self, ids: Iterable[Any], /) -> list[E]:
-        """The entities with these ids, in this order; any number, missing ones left out."""
-        if isinstance(ids, str | bytes | Mapping | BaseModel) or not isinstance(ids, Iterable):
-            raise ValidationError(self._rules.entity, {"ids": "must be a list of ids"})
-        self.session.check()
-        keys = [self._intake.parse_key(id) for id in ids]
-        found = self._rows.by_keys(list(dict.fromkeys(keys)), self.load)
-        return [self._hand_out(found[key]) for key in keys if key in found]
-
-    def get_all(
-        self,
-        *criteria: Criterion,
-        order_by: Order | Sequence[Order] = (),
-        limit: int | None = None,
-        offset: int | None = None,
-    ) -> list[E]:
-        """All that satisfy the criteria. Text is ordered by code point, None is the greatest."""
-        query = self._listed(criteria, order_by, limit).options(*self._rows.options(self.load))
-        query = query.offset(self._rows.say.number("offset", offset))
-        return [self._hand_out(row) for row in self.session.scalars(query).all()]
-
-    def view(
-        self,
-        dto: type[D],
-        /,
-        *criteria: Criterion,
-        order_by: Order | Sequence[Order] = (),
-        limit: int | None = None,
-    ) -> list[D]:
-        """Only the fields of a dataclass or a pydantic model, in untracked objects of it."""
-        names, make = fields_and_maker(dto, self._rules)
-        query = self._listed(criteria, order_by, limit)
-        columns = [getattr(self.model, name) for name in names]
-        rows = self.session.execute(query.with_only_columns(*columns))
-        return [make(dict(zip(names, row, strict=True))) for row in rows]
-
-    def first(self, *criteria: Criterion, order_by: Order | Sequence[Order] = ()) -> E | None:
-        """The first one in this order, or None."""
-        found = self.get_all(*criteria, order_by=order_by, limit=1)
-        return found[0] if found else None
-
-    def one(self, *criteria: Criterion) -> E:
-        """The only one; raises ``EntityNotFound`` or ``MultipleEntitiesFound``."""
-        found = self.get_all(*criteria, limit=2)
-        if not found:
-            raise EntityNotFound(self._rules.entity)
-        if len(found) > 1:
-            raise MultipleEntitiesFound(self._rules.entity)
-        return found[0]
-
-    def count(self, *criteria: Criterion) -> int:
-        """How many satisfy the criteria."""
-        query = select(func.count()).select_from(self.model)
-        return self.session.scalar(query.where(*self._rows.say.conditions(criteria))) or 0
-
-    def exists(self, *criteria: Criterion) -> bool:
-        """Whether any satisfies the criteria."""
-        inner = select(1).select_from(self.model).where(*self._rows.say.conditions(criteria))
-        return bool(self.session.scalar(select(exists(inner))))
-
-    # -- writing ---------------------------------------------------------------------------
 
     def create(self, entity: E | Mapping[str, Any] | BaseModel, /) -> E:
         """Store a new entity now, and return the tracked one, with its id.
@@ -254,6 +98,66 @@ class BaseRepository(Generic[E]):
             session.delete(self._to_delete(entity_or_id))
             session.flush()
 
+    def get_or_create(
+        self, entity: E | Mapping[str, Any] | BaseModel, /, on: str | Sequence[str]
+    ) -> tuple[E, bool]:
+        """The stored entity with the same unique key, or this one, created; and whether it was.
+
+        ``on`` names the fields of a unique key. Of many who do this at once, one creates.
+        """
+        self._writing()
+        key = self._intake.on_values(entity, on)
+        found = self._rows.with_key(key)
+        created = self._create_unless_there(entity, key) if found is None else None
+        if created is not None:
+            return created, True
+        return cast(E, found or self._winner(key)), False
+
+    def upsert(self, entity: E | Mapping[str, Any] | BaseModel, /, on: str | Sequence[str]) -> E:
+        """Create an entity, or write it over the stored one with the same unique key.
+
+        An entity is whole; of a mapping only what is given is written over. No
+        version is checked: whoever comes last wins.
+        """
+        self._writing()
+        key = self._intake.on_values(entity, on)
+        found = self._rows.with_key(key, lock=True)
+        created = self._create_unless_there(entity, key) if found is None else None
+        if created is not None:
+            return created
+        row = found or self._winner(key)
+        if self._intake.is_entity(entity):
+            return self._write_over(row, entity, keep=("created_at",))
+        changes = self._intake.given_fields_of(entity)
+        fixed = {*self._rules.keys, *key, self._rules.version}
+        return self._set(row, {name: changes[name] for name in changes.keys() - fixed})
+
+    def bulk_create(self, rows: Iterable[E | Mapping[str, Any] | BaseModel], /) -> int:
+        """Store any number of rows without making entities of them; how many.
+
+        Validated in batches, the domain's rules included, and in constant
+        memory. All or none: if a row is refused, or the iterable raises,
+        those before it are undone.
+        """
+        return self._bulk().create(rows)
+
+    def bulk_update(self, rows: Iterable[E | Mapping[str, Any] | BaseModel], /) -> int:
+        """Change any number of rows by their keys; how many of them were there.
+
+        A row has the key and the fields to change. All or none.
+        """
+        return self._and_reload(self._bulk().update(rows))
+
+    def bulk_upsert(
+        self, rows: Iterable[E | Mapping[str, Any] | BaseModel], /, on: str | Sequence[str]
+    ) -> int:
+        """Store any number of rows, or change those whose unique key is there; how many.
+
+        Only the fields that a row has are changed. All or none.
+        """
+        bulk = self._bulk()
+        return self._and_reload(bulk.upsert(rows, self._intake.unique_key(on)))
+
     def update_where(self, *criteria: Criterion, **changes: Any) -> int:
         """Change all that satisfy the criteria; how many they were. ``ALL`` must be said."""
         session, conditions = self._writing(), self._some_conditions(criteria)
@@ -261,7 +165,7 @@ class BaseRepository(Generic[E]):
         if fixed or not changes:
             wrong = {str(name): "cannot be changed like this" for name in fixed}
             raise ValidationError(self._rules.entity, wrong or {"changes": "name a field"})
-        values = self._rules.some(changes) | self._stamps(changes)
+        values = self._rules.some(changes) | self._intake.stamps(changes)
         done = session.execute(
             update(self.model)
             .where(*conditions)
@@ -283,31 +187,12 @@ class BaseRepository(Generic[E]):
 
     # -- how ------------------------------------------------------------------------------
 
-    def _writing(self, *, begins: bool = True) -> UnitSession:
-        session = self.session
-        if session.read_only:
-            raise ReadOnlyViolation("the unit is read-only; open a writing one: UnitOfWork()")
-        if begins:
-            session.ready()
-        return session
+    def _bulk(self) -> Bulk:
+        return Bulk(self._writing(), self._intake)
 
-    def _listed(
-        self, criteria: Sequence[Any], order_by: Order | Sequence[Order], limit: int | None
-    ) -> Select[Any]:
-        self.session.check()
-        ordering = self.default_order if _nothing(order_by) else order_by
-        query = self._rows.select(criteria, ordering)
-        return query.limit(self._rows.say.number("limit", limit))
-
-    def _hand_out(self, row: Any) -> Any:
-        if row is None or not self._plain:
-            return row
-        plain = as_plain(row, cast(Any, type(self)._entity))
-        return self._given.setdefault(key_of(row), plain)
-
-    def _lock(self, key: Key) -> Any | None:
-        self._writing()
-        return self._rows.locked(key, self.load)
+    def _and_reload(self, count: int) -> int:
+        self._rows.reload()
+        return count
 
     def _change(self, id: Any, changes: dict[str, Any]) -> E:
         version, name = None, self._rules.version
@@ -320,10 +205,36 @@ class BaseRepository(Generic[E]):
         row: Any = self.require(id)
         if version is not None:
             self._intake.expect_version(version, row)
-        for field, value in values.items():
+        return self._set(row, values)
+
+    def _set(self, row: Any, changes: dict[str, Any]) -> E:
+        for field, value in self._rules.some(changes).items():
             set_attribute(row, field, value)
         self._unit.flush()
         return cast(E, row)
+
+    def _create_unless_there(self, entity: Any, key: dict[str, Any]) -> E | None:
+        """Create it, or None if somebody else was faster."""
+        try:
+            with self._unit.savepoint():
+                return self.create(entity)
+        except UniqueViolation as error:
+            if set(error.fields) == key.keys():
+                return None
+            self._unit.fail(error)  # another key is taken: as after any statement that failed
+            raise
+
+    def _winner(self, key: dict[str, Any]) -> Any:
+        """What somebody else created at the same time."""
+        found = self._rows.with_key(key, lock=True)
+        if found is None:
+            raise self._unit.failed_with(
+                SerializationFailure(
+                    f"somebody else stored this {self._rules.entity}, and this transaction cannot "
+                    "see it; run the unit again"
+                )
+            )
+        return found
 
     def _replace(self, entity: Any) -> E:
         """Write all fields of an entity that this unit did not load."""
@@ -337,12 +248,15 @@ class BaseRepository(Generic[E]):
                 f"this {self._rules.entity} is loaded in this unit and has changes of its own; "
                 "change that one"
             )
-        steps = replacing.plan(row, entity)
+        return self._write_over(row, entity)
+
+    def _write_over(self, row: Any, entity: Any, *, keep: Sequence[str] = ()) -> E:
+        steps = replacing.plan(row, entity, keep)
         replacing.carry_out(steps)
         if isinstance(entity, self.model):
             self._unit.settled.release(entity)
         for step in steps:
-            tracker.pair(step.entity, step.row)
+            self._unit.tracker.pair(step.entity, step.row)
         self._unit.flush()
         return cast(E, row)
 
@@ -364,15 +278,3 @@ class BaseRepository(Generic[E]):
                 self._rules.entity, {"criteria": "are missing; say ALL if every row is meant"}
             )
         return self._rows.say.conditions(criteria)
-
-    def _stamps(self, changes: Mapping[str, Any]) -> dict[str, Any]:
-        stamps: dict[str, Any] = {}
-        if self._rules.version is not None:
-            stamps[self._rules.version] = self._rules.columns[self._rules.version] + 1
-        if self._rules.timestamped and "updated_at" not in changes:
-            stamps["updated_at"] = self._unit.database.clock()
-        return stamps
-
-
-def _nothing(order_by: Any) -> bool:
-    return isinstance(order_by, list | tuple) and not order_by

@@ -67,6 +67,7 @@ class Database:
         self.exclusive = self.dialect.exclusive(self.settings)
         self.engine = self.dialect.engine(self.settings)
         self.reader = self.dialect.reader(self.settings, self.engine)
+        self.streamer = self.dialect.streamer(self.engine, self.reader)
         for dialect in {self.engine.dialect, self.reader.dialect}:
             event.listen(dialect, "handle_error", _handle_error)
         for engine in {self.engine, self.reader}:

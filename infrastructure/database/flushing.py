@@ -43,13 +43,14 @@ class Newborn(NamedTuple):
 
 
 class Mark(NamedTuple):
-    """A place in what a transaction did: so many rows inserted, so many deleted."""
+    """A place in what a transaction did: so many inserted, deleted, given another version."""
 
     newborns: int
     deleted: int
+    versions: int
 
 
-_BEGINNING = Mark(0, 0)
+_BEGINNING = Mark(0, 0, 0)
 
 
 class Tracker:
@@ -66,6 +67,7 @@ class Tracker:
         self._versioned: list[tuple[Any, Any]] = []
         self._written: list[Any] = []
         self._fresh: list[Any] = []
+        self._versions: list[tuple[Any, str, Any]] = []
 
     # -- twins -----------------------------------------------------------------------------
 
@@ -115,7 +117,8 @@ class Tracker:
         json_changes.mark_changed(self.session)
         roots = aggregates.prepare(self.session)
         now = self.database.clock()
-        new, dirty = list(self.session.new), list(self.session.dirty)
+        new = sorted(self.session.new, key=aggregates.place_of)
+        dirty = list(self.session.dirty)
         for entity in new:
             validate_new(entity, stamp=now)
         touched = {id(root) for root in roots}
@@ -135,10 +138,12 @@ class Tracker:
     def _pair_adopted(self) -> None:
         """Pair the children that became rows when they were put into a list."""
         for row in self.session.new:
-            adopted = taken_from(row) if rules_of(type(row)).owner else None
-            if adopted is None:
+            info = rules_of(type(row)).owner
+            adopted = None if info is None else taken_from(row)
+            if info is None or adopted is None:
                 continue
-            if self.twin_of(adopted.original) is not None:
+            twin = self.twin_of(adopted.original)
+            if twin is not None and twin in self.session and info.is_linked(twin):
                 raise UnitOfWorkError(
                     f"the same {entity_name(type(row))} was put into two lists; make one for each"
                 )
@@ -170,6 +175,7 @@ class Tracker:
         for row in self._fresh:
             twin = self._twins.get(id(self._originals.get(id(row))))
             if twin is not None:
+                self._versions.append(_version_of(twin.original, row))
                 given = _give_key(twin.original, row)
                 self._twins[id(twin.original)] = twin._replace(values=twin.values | given)
         self._written, self._fresh = [], []
@@ -202,6 +208,7 @@ class Tracker:
         """After COMMIT: nothing of this transaction can be taken back."""
         self.newborns.clear()
         self.deleted.clear()
+        self._versions.clear()
         self._twins.clear()
         self._originals.clear()
 
@@ -225,17 +232,26 @@ class Tracker:
 
     def mark(self) -> Mark:
         """How much there is to take back so far."""
-        return Mark(len(self.newborns), len(self.deleted))
+        return Mark(len(self.newborns), len(self.deleted), len(self._versions))
 
     def take_back(self, since: Mark = _BEGINNING) -> None:
         """After a rollback: what was inserted is new again, and has no key of the database."""
         del self.deleted[since.deleted :]
-        for row, generated in reversed(self.newborns[since.newborns :]):
+        for original, name, version in reversed(self._versions[since.versions :]):
+            _give_version(original, name, version)
+            twin = self._twins.get(id(original))
+            if twin is not None and name in twin.values:
+                self._twins[id(original)] = twin._replace(values=twin.values | {name: version})
+        del self._versions[since.versions :]
+        newborns = self.newborns[since.newborns :]
+        for row, generated in reversed(newborns):
             make_transient(row)
             original = self._originals.get(id(row))
             self.unpair(row)
             if generated:
                 _take_key(row, original)
+        for row, _ in newborns:
+            aggregates.renew_lists(row)
         del self.newborns[since.newborns :]
 
 
@@ -289,17 +305,33 @@ def _give_key(original: Any, row: Any) -> dict[str, Any]:
     """Give an original the key and the version of its row; those that are fields."""
     rules = rules_of(type(row))
     given = {name: row.__dict__[name] for name in rules.keys if name in original.__dict__}
-    version = {rules.version: row.__dict__[rules.version]} if rules.version else {}
-    if isinstance(original, SQLModel):
-        given |= version
-        for name, value in given.items():
-            set_committed_value(original, name, value)
-        return given
+    is_row = isinstance(original, SQLModel)
+    if rules.version is not None:
+        _, name, _ = _version_of(original, row)
+        _give_version(original, name, row.__dict__[rules.version])
     for name, value in given.items():
-        object.__setattr__(original, name, value)
-    for value in version.values():
-        object.__setattr__(original, VERSION, value)
-    return given
+        if is_row:
+            set_committed_value(original, name, value)
+        else:
+            object.__setattr__(original, name, value)
+    version = {rules.version: row.__dict__[rules.version]} if is_row and rules.version else {}
+    return given | version
+
+
+def _version_of(original: Any, row: Any) -> tuple[Any, str, Any]:
+    """An original, where it bears its version, and which; None if it bears none."""
+    name = str(rules_of(type(row)).version) if isinstance(original, SQLModel) else VERSION
+    return original, name, original.__dict__.get(name)
+
+
+def _give_version(original: Any, name: str, version: Any) -> None:
+    if isinstance(original, SQLModel):
+        if name in original.__dict__:
+            set_committed_value(original, name, version)
+    elif version is None:
+        original.__dict__.pop(name, None)
+    else:
+        object.__setattr__(original, name, version)
 
 
 def _take_key(row: Any, original: Any) -> None:

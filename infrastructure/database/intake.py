@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import pydantic
@@ -97,6 +97,38 @@ class Intake:
             error = ConcurrencyConflict(self.rules.entity, bare(key_of(stored)))
             raise self.session.failed_with(error)
 
+    def stamps(self, changes: Collection[str]) -> dict[str, Any]:
+        """What a set-based UPDATE of these fields writes besides."""
+        stamps: dict[str, Any] = {}
+        if self.rules.version is not None:
+            stamps[self.rules.version] = self.rules.columns[self.rules.version] + 1
+        if self.rules.timestamped and "updated_at" not in changes:
+            stamps["updated_at"] = self.session.database.clock()
+        return stamps
+
+    def unique_key(self, on: Any) -> tuple[str, ...]:
+        """The fields of a unique key, as they were asked for; refused if they are none."""
+        names = (on,) if isinstance(on, str) else tuple(on)
+        self.rules.known(names)
+        if frozenset(names) not in self.rules.unique_keys or len(set(names)) < len(names):
+            known = [f"({', '.join(sorted(key))})" for key in self.rules.unique_keys]
+            message = f"must be a unique key: {' or '.join(sorted(known))}"
+            raise self._refused("on", message)
+        return names
+
+    def on_values(self, given: Any, on: Any) -> dict[str, Any]:
+        """What an entity or a mapping has in a unique key."""
+        names, values = self.unique_key(on), self._values(given)
+        self.refuse_none(values, names)
+        return self.rules.some({name: values[name] for name in names})
+
+    def refuse_none(self, values: Mapping[str, Any], on: Sequence[str]) -> None:
+        """None equals nothing, so it is in no unique key."""
+        missing = [name for name in on if values.get(name) is None]
+        if missing:
+            message = "must have a value: entities are told apart by it"
+            raise ValidationError(self.rules.entity, dict.fromkeys(missing, message))
+
     def key_of(self, entity: Any) -> tuple[Any, ...]:
         """The key of an entity; ``ValidationError`` if it has none yet."""
         key = tuple(entity.__dict__.get(name) for name in self.rules.keys)
@@ -128,6 +160,24 @@ class Intake:
         if not issubclass(self.model, Entity):  # a plain SQLModel table validates nothing
             validate_new(row)
         return row
+
+    def fields_of(self, given: Any) -> dict[str, Any]:
+        """The columns of a row that is to be written without its entity."""
+        values = self._values(given)
+        children = {name: values.pop(name) for name in self.rules.children if name in values}
+        if any(children.values()):
+            message = "are not written like this; use create(), or update() of an entity"
+            raise ValidationError(
+                self.rules.entity, {name: message for name, held in children.items() if held}
+            )
+        return values
+
+    def given_fields_of(self, given: Any) -> dict[str, Any]:
+        """The same, but of a pydantic schema only what was set."""
+        values = self.fields_of(given)
+        if isinstance(given, pydantic.BaseModel) and not isinstance(given, self.model):
+            return {name: values[name] for name in values if name in given.model_fields_set}
+        return values
 
     def _values(self, given: Any) -> dict[str, Any]:
         if isinstance(given, self.model):

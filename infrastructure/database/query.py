@@ -40,6 +40,7 @@ from domain.specification import (
     Text,
 )
 from infrastructure.database.dialects import Dialect
+from infrastructure.database.keysets import Term
 from infrastructure.database.models.rules import Rules
 from infrastructure.database.models.types import EnumName, Json, plain
 from infrastructure.database.models.types import Text as TextType
@@ -166,20 +167,44 @@ class Translator:
 
     def ordering(self, order_by: Any) -> list[ColumnElement[Any]]:
         """``"name"``, ``"-name"`` or column expressions; None is the greatest value."""
-        many = isinstance(order_by, list | tuple)
-        return [self._order(order) for order in (order_by if many else [order_by])]
+        return [self._order(order) for order in _as_list(order_by)]
 
     def _order(self, order: Any) -> ColumnElement[Any]:
+        field = self._sorted_field(order)
+        return self._of_this_table(order) if field is None else self.term(*field).ordered()
+
+    def _sorted_field(self, order: Any) -> tuple[str, bool] | None:
+        """The field of an order, and whether it descends; None for another expression."""
         if isinstance(order, str):
-            name = order.removeprefix("-")
-            return self._directed(name, descending=order.startswith("-"))
+            return order.removeprefix("-"), order.startswith("-")
         if isinstance(order, InstrumentedAttribute) and order.key in self.rules.columns:
-            return self._directed(order.key, descending=False)
+            return order.key, False
         if isinstance(order, UnaryExpression) and (field := self._field_of(order)) is not None:
-            return self._directed(field, descending=order.modifier is sql_operators.desc_op)
+            return field, order.modifier is sql_operators.desc_op
         if isinstance(order, ClauseElement):
-            return self._of_this_table(order)
+            return None
         raise self._refused("order_by", 'takes names ("-age") or column expressions')
+
+    def terms(self, order_by: Any) -> list[Term]:
+        """An order of fields that has no ties; the key goes the way of the last one."""
+        fields = [self._sorted_field(order) for order in _as_list(order_by)]
+        if None in fields:
+            raise self._refused(
+                "order_by", "of a window must be fields; others cannot be continued from"
+            )
+        named = [field for field in fields if field is not None]
+        down = bool(named) and named[-1][1]
+        order: dict[str, bool] = {}
+        for field, descending in [*named, *((key, down) for key in self.rules.keys)]:
+            order.setdefault(field, descending)  # a field that comes again decides nothing
+        return [self.term(field, descending) for field, descending in order.items()]
+
+    def total_ordering(self, order_by: Any) -> list[ColumnElement[Any]]:
+        """Any order, made one without ties."""
+        if all(self._sorted_field(order) is not None for order in _as_list(order_by)):
+            return [term.ordered() for term in self.terms(order_by)]
+        keys = [self.term(key, False).ordered() for key in self.rules.keys]
+        return [*self.ordering(order_by), *keys]
 
     def _field_of(self, order: UnaryExpression[Any]) -> str | None:
         """The field of ``column.asc()`` and ``column.desc()``."""
@@ -189,14 +214,20 @@ class Translator:
         columns = self.rules.columns.items()
         return next((name for name, column in columns if element.shares_lineage(column)), None)
 
-    def _directed(self, field: str, *, descending: bool) -> ColumnElement[Any]:
+    def term(self, field: str, descending: bool) -> Term:
+        """One field of an order."""
         self.rules.known([field])
-        column, nullable = self.sortable(field), self.rules.columns[field].nullable
         if isinstance(self.rules.columns[field].type, Json):
             raise self._refused("order_by", f"{field} has no order")
-        if descending:
-            return column.desc().nulls_first() if nullable else column.desc()
-        return column.asc().nulls_last() if nullable else column.asc()
+        nullable = bool(self.rules.columns[field].nullable)
+        return Term(field, self.sortable(field), descending, nullable)
+
+    def least(self, lowest: int, name: str, value: Any) -> int:
+        """A whole number that is not lower."""
+        found = self.number(name, value)
+        if found is None or found < lowest:
+            raise self._refused(name, f"must be at least {lowest}")
+        return found
 
     def number(self, name: str, value: Any) -> int | None:
         """A limit or an offset: a whole number from 0."""
@@ -210,6 +241,10 @@ class Translator:
 
     def _refused(self, field: str, message: str) -> ValidationError:
         return ValidationError(self.rules.entity, {field: message})
+
+
+def _as_list(order_by: Any) -> Sequence[Any]:
+    return order_by if isinstance(order_by, list | tuple) else [order_by]
 
 
 class _Parentheses(Grouping[bool]):

@@ -10,6 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, selectinload
 from sqlalchemy.orm.attributes import set_committed_value
 
+from infrastructure.database.aggregates import lists_of
 from infrastructure.database.dialects import Dialect
 from infrastructure.database.keys import Key, among
 from infrastructure.database.models import json_changes
@@ -53,3 +54,7 @@ def _load_lost_children(
         for criterion in among(rules, dialect, lost):
             loading = selectinload(getattr(rules.model, name))
             session.scalars(select(rules.model).where(criterion).options(loading)).all()
+    for row in rows.values():
+        for info, children in lists_of(row):
+            for child in children:  # one that had left, and is here again, is no orphan
+                info.link(row, child, linked=True)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from sqlalchemy import inspect as state_of
 from sqlalchemy.orm import class_mapper
 from sqlalchemy.orm.attributes import flag_modified, set_attribute
 from sqlmodel import SQLModel
 
 from domain.errors import ConcurrencyConflict, ValidationError
+from infrastructure.database.aggregates import refuse_twice
 from infrastructure.database.keys import Key, bare, key_of
 from infrastructure.database.models.child_rows import as_list, row_of
 from infrastructure.database.models.children import ChildrenInfo
@@ -26,10 +29,14 @@ class Step(NamedTuple):
     lists: dict[str, list[Any]]
 
 
-def plan(row: Any, entity: Any) -> list[Step]:
-    """What there is to do, all of it validated; nothing is changed yet."""
+def plan(row: Any, entity: Any, keep: Sequence[str] = ()) -> list[Step]:
+    """What there is to do, all of it validated; nothing is changed yet.
+
+    ``keep`` are fields that stay as they are stored.
+    """
     rules = rules_of(type(row))
-    values = rules.some(_values(rules, entity))
+    held = _values(rules, entity)
+    values = rules.some({name: held[name] for name in held if name not in keep})
     steps: list[Step] = []
     lists = {
         name: _members(info, row, entity, steps)
@@ -64,28 +71,23 @@ def _values(rules: Rules, entity: Any) -> dict[str, Any]:
 
 def _members(info: ChildrenInfo, root: Any, entity: Any, steps: list[Step]) -> list[Any]:
     """The rows for the children of an entity: stored ones, and new ones."""
-    own_key = [name for name in rules_of(info.model).keys if name not in info.links]
-    stored = {_part(own_key, child): child for child in info.of(root) or ()}
+    stored = {info.own_key(child): child for child in info.of(root) or ()}
     rows = []
     for child in as_list(entity, info.name, getattr(entity, info.name)):
-        key = _part(own_key, child)
+        key = info.own_key(child) if hasattr(child, "__dict__") else (None,)
         row = None if None in key else stored.get(key)
         if row is None:
-            row = _new(info, child, key)
+            row = _new(info, entity, child, key)
         else:
             _refuse_older(child, row)
             steps += plan(row, child)
         rows.append(row)
+    refuse_twice(info, [(id(row),) for row in rows])
     return rows
 
 
-def _part(names: list[str], child: Any) -> Key:
-    held = getattr(child, "__dict__", {})
-    return tuple(held.get(name) for name in names)
-
-
-def _new(info: ChildrenInfo, child: Any, key: Key) -> Any:
-    """A row for a child that is not stored yet."""
+def _new(info: ChildrenInfo, entity: Any, child: Any, key: Key) -> Any:
+    """A row for a child that is not stored yet: itself, if it was put into a detached list."""
     name, root = entity_name(info.model), entity_name(info.root)
     generated = getattr(class_mapper(info.model).local_table, "autoincrement_column", None)
     if generated is not None and None not in key:
@@ -96,7 +98,11 @@ def _new(info: ChildrenInfo, child: Any, key: Key) -> Any:
                 "was removed, or belongs to another"
             },
         )
-    return row_of(info, child)
+    if not isinstance(child, info.model) or not state_of(child).transient:
+        return row_of(info, child)
+    if isinstance(entity, SQLModel):
+        info.link(entity, child, linked=False)
+    return child
 
 
 def _refuse_older(child: Any, stored: Any) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Delete, Select, and_, delete, exists, select, true
@@ -45,6 +45,13 @@ class Rows:
         query = select(self.model).filter_by(**dict(zip(self.rules.keys, key, strict=True)))
         query = query.with_for_update().options(*self.options(load))
         return self.session.scalars(query.execution_options(populate_existing=True)).one_or_none()
+
+    def with_key(self, values: Mapping[str, Any], *, lock: bool = False) -> Any | None:
+        """The row with these values in a unique key; locked, and read again, if asked for."""
+        query = select(self.model).filter_by(**values)
+        if lock:
+            query = query.with_for_update().execution_options(populate_existing=True)
+        return self.session.scalars(query).one_or_none()
 
     def loaded(self, key: Key) -> Any | None:
         """The row with this key if the session has it."""

@@ -10,14 +10,15 @@ import functools
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from sqlalchemy import event
+from sqlalchemy import ScalarResult, event
 from sqlalchemy import exc as sql_errors
 from sqlalchemy import inspect as state_of
 from sqlalchemy.orm import InstanceState, SessionTransaction
+from sqlalchemy.orm.attributes import set_committed_value
 from sqlalchemy.orm.exc import StaleDataError
 from sqlmodel import Session
 
@@ -102,10 +103,11 @@ class UnitSession(Session):
         self.read_only = read_only
         self.tracker = Tracker(self, database)
         self.begun = self.wrote = self.committing = self.left = False
-        self.depth = 0
+        self.depth = self.finished = 0
         self.failure: BaseException | None = None
         self.failed_at = 0
         self.settled = Settled()
+        self.cursors: list[ScalarResult[Any]] = []
 
     # -- what state it is in ---------------------------------------------------------------
 
@@ -179,6 +181,12 @@ class UnitSession(Session):
 
     def _forget_transaction(self) -> None:
         self.wrote = self.begun = False
+        self.finished += 1
+
+    def begin_streaming(self) -> None:
+        """From now on, read in a transaction: a cursor stays open only there."""
+        if self.bind is self.database.reader:
+            self.bind = self.database.streamer
 
     # -- how a transaction ends ------------------------------------------------------------
 
@@ -237,6 +245,9 @@ class UnitSession(Session):
 
     def settle(self) -> None:
         """Detach everything: values stay, and a change from now on is noticed."""
+        while self.cursors:  # later, the connection is somebody else's
+            with suppress(Exception):
+                self.cursors.pop().close()
         states: list[InstanceState[Any]] = [state_of(entity) for entity in self]
         held = json_changes.forget(self)
         self.expunge_all()
@@ -247,6 +258,9 @@ class UnitSession(Session):
         self.expunge_all()
         for entity, values in self.tracker.deleted:
             entity.__dict__.update(values)
+            for name in rules_of(type(entity)).relationships & values.keys():
+                if isinstance(values[name], list):  # the list itself is of no use any more
+                    set_committed_value(entity, name, list(values[name]))
             detach(state_of(entity))
 
     def _load_expired(self) -> None:
@@ -301,7 +315,8 @@ class UnitSession(Session):
         mark = self.failed_at
         json_changes.mark_changed(self)
         wrote = self.wrote or self.failure is not None
-        expired = [row for row in self.identity_map.values() if wrote or self.is_modified(row)]
+        loaded = self.identity_map.values()
+        expired = [row for row in loaded if wrote or state_of(row).modified]
         try:
             if nested is not None:
                 nested.rollback()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pydantic
-from sqlmodel import SQLModel
+from pydantic.dataclasses import is_pydantic_dataclass
 
 from domain.errors import ValidationError
 from infrastructure.database.models.rules import Rules, messages_of
@@ -17,11 +18,12 @@ Make = Callable[[Mapping[str, Any]], Any]
 
 def fields_and_maker(dto: Any, rules: Rules) -> tuple[Sequence[str], Make]:
     """Which columns a class wants, and how one of its objects is made of their values."""
-    if isinstance(dto, type) and issubclass(dto, pydantic.BaseModel) and not _is_table(dto):
-        names, make = list(dto.model_fields), _pydantic_maker(dto)
-    elif isinstance(dto, type) and dataclasses.is_dataclass(dto) and not _is_table(dto):
-        names = [field.name for field in dataclasses.fields(dto) if field.init]
-        make = _dataclass_maker(dto)
+    kind = dto if isinstance(dto, type) and not hasattr(dto, "__table__") else None
+    if kind is not None and issubclass(kind, pydantic.BaseModel):
+        names, make = list(kind.model_fields), _by_pydantic(kind)
+    elif kind is not None and dataclasses.is_dataclass(kind):
+        names = [field.name for field in dataclasses.fields(kind) if field.init]
+        make = _by_pydantic(kind) if is_pydantic_dataclass(kind) else _by_constructor(kind, rules)
     else:
         message = "must be a dataclass or a pydantic model; rows come from get_all()"
         raise ValidationError(rules.entity, {"dto": message})
@@ -31,18 +33,22 @@ def fields_and_maker(dto: Any, rules: Rules) -> tuple[Sequence[str], Make]:
     return names, make
 
 
-def _is_table(dto: type[Any]) -> bool:
-    return issubclass(dto, SQLModel) and hasattr(dto, "__table__")
-
-
-def _dataclass_maker(dto: type[Any]) -> Make:
+def _by_constructor(dto: Any, rules: Rules) -> Make:
+    names = [field.name for field in dataclasses.fields(dto) if field.init]
+    try:
+        inspect.signature(dto).bind(**dict.fromkeys(names))
+    except TypeError as error:
+        message = f"{dto.__name__} cannot be made of its fields alone: {error}"
+        raise ValidationError(rules.entity, {"dto": message}) from None
     return lambda values: dto(**values)
 
 
-def _pydantic_maker(dto: type[pydantic.BaseModel]) -> Make:
+def _by_pydantic(dto: Any) -> Make:
+    validator = dto.__pydantic_validator__
+
     def make(values: Mapping[str, Any]) -> Any:
         try:
-            return dto.model_validate(values, by_name=True)
+            return validator.validate_python(values, by_name=True, by_alias=False)
         except pydantic.ValidationError as error:
             raise ValidationError(dto.__name__, messages_of(error)) from None
 

@@ -25,6 +25,8 @@ from tests.database.aggregate_tables import TABLES, BasketModel, PartModel, Unit
 from tests.database.aggregates import Basket, Item, Part, a_basket, shape
 from tests.support import statements
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture
 def tables() -> list[Any]:

@@ -126,7 +126,7 @@ class VerseModel(Verse, Model, table=True):
 """
 LINK = '    poem_id: int = Field(foreign_key="poems.id")\n'
 SECOND_ROOT = """
-class SongModel(Poem, Model, table=True):
+class TrackModel(Poem, Model, table=True):
     __tablename__: ClassVar[str] = "songs"
     id: int | None = Field(default=None, primary_key=True)
     verses: list[Verse] = Children("VerseModel")

@@ -16,6 +16,8 @@ from domain import where
 from domain.errors import ValidationError
 from infrastructure.database import BaseUnitOfWork, Database, Model
 
+pytestmark = pytest.mark.thorough
+
 
 class Colour(Enum):
     RED = "#f00"

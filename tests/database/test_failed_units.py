@@ -21,6 +21,8 @@ from domain.errors import (
 )
 from infrastructure.database import BaseRepository, BaseUnitOfWork, Database, Model, Versioned
 
+pytestmark = pytest.mark.thorough
+
 
 @dataclass(eq=False, kw_only=True)
 class FailJob(Entity):

@@ -19,6 +19,8 @@ from infrastructure.database import (
     Versioned,
 )
 
+pytestmark = pytest.mark.thorough
+
 
 @dataclass(eq=False, kw_only=True)
 class ChangeItem(Entity):

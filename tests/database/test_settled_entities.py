@@ -22,6 +22,8 @@ from infrastructure.database import (
 )
 from tests.support import statements
 
+pytestmark = pytest.mark.thorough
+
 
 class SetShelf(Model, table=True):
     __tablename__: ClassVar[str] = "set_shelves"

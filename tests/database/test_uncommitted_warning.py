@@ -20,6 +20,8 @@ from domain.errors import (
 )
 from infrastructure.database import BaseRepository, BaseUnitOfWork, Database, Model
 
+pytestmark = pytest.mark.thorough
+
 
 @dataclass(eq=False, kw_only=True)
 class WarnNote(Entity):

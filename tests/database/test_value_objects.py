@@ -1,5 +1,6 @@
 """Value objects in one column: they come back as they were, and wrong ones are refused."""
 
+import pickle
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 from uuid import UUID
 
+import pydantic
 import pytest
 from sqlalchemy import text
 from sqlmodel import Field
@@ -15,7 +17,10 @@ from sqlmodel import Field
 from domain import Entity, where
 from domain.errors import NotNullViolation, ValidationError
 from infrastructure.database import BaseRepository, BaseUnitOfWork, Database, Embedded, Model
+from tests.migrations.projects import Project
 from tests.support import statements
+
+pytestmark = pytest.mark.thorough
 
 
 class Colour(Enum):
@@ -173,9 +178,10 @@ def mistyped(**values: Any) -> Any:
         mistyped(currency=None),
         mistyped(currency="a\0b"),
         mistyped(currency="\ud800"),
+        object.__new__(Money),
         {"amount": "x", "currency": "EUR"},
     ],
-    ids=repr,
+    ids=lambda wrong: ascii(getattr(wrong, "__dict__", wrong)),
 )
 def test_what_would_not_come_back_is_refused(database: Database, wrong: Any) -> None:
     id = created(database, price=PRICE)
@@ -274,3 +280,58 @@ def test_a_revision_does_not_mention_it(tmp_path: Path) -> None:
     context = AutogenContext(MigrationContext.configure(dialect_name="sqlite"))
     rendered = render_item("type", Embedded(Money), context)
     assert rendered == 'sa.JSON().with_variant(postgresql.JSONB(), "postgresql")'
+
+
+def test_a_mapping_that_is_assigned_becomes_one(database: Database) -> None:
+    id = created(database, price=PRICE, label=LABEL)
+    with Units(database) as uow:
+        thing: Any = uow.things.require(id)
+        thing.price = {"amount": "3.00"}
+        thing.label = None
+        uow.commit()
+    assert stored(database, id).price == Money(Decimal("3.00"))
+    assert stored(database, id).label is None
+
+
+def test_it_is_taken_wherever_values_are(database: Database) -> None:
+    class Schema(pydantic.BaseModel):
+        price: Money
+
+    with Units(database) as uow:
+        id = uow.things.create(Schema(price=Money(Decimal(2)))).id
+        assert uow.things.update_where(where("id") == id, price={"amount": "4.0"}) == 1
+        for wrong in ("x", Discount(Decimal(1)), mistyped(currency=5), None):
+            with pytest.raises(ValidationError, match="price"):
+                uow.things.update_where(where("id") == id, price=wrong)
+        row: Any = uow.things.require(id)
+        assert row.price == Money(Decimal("4.0"))
+        assert pickle.loads(pickle.dumps(row)).price == row.price
+        assert ThingModel.model_validate_json(row.model_dump_json()).price == row.price
+        assert row.model_copy(deep=True).price == row.price
+        uow.commit()
+
+
+MODELS = """
+from dataclasses import dataclass
+from sqlmodel import Field
+from infrastructure.database import Embedded, Model
+
+@dataclass(frozen=True)
+class Money:
+    amount: int
+
+class Priced(Model, table=True):
+    id: int | None = Field(default=None, primary_key=True)
+    price: Money = Field(sa_type=Embedded(Money))
+    old: Money | None = Field(default=None, sa_type=Embedded(Money))
+"""
+
+
+def test_a_generated_revision_leaves_nothing_to_generate(tmp_path: Path, shared_url: str) -> None:
+    project = Project(tmp_path / "project", "priced", MODELS)
+    project.run_all(shared_url, "revision --autogenerate -m first", "upgrade head", "check")
+    (file,) = project.versions.glob("*_first.py")
+    revision = file.read_text("utf-8")
+    assert "sa.JSON().with_variant" in revision
+    for ours in ("Embedded", "Money", "infrastructure", "sqlmodel"):
+        assert ours not in revision

@@ -9,7 +9,9 @@ from infrastructure.database.dialects.base import (
     Dialect,
     Migration,
     MigrationError,
+    Rows,
     Settings,
+    Statement,
     Violation,
 )
 
@@ -17,7 +19,9 @@ __all__ = [
     "Dialect",
     "Migration",
     "MigrationError",
+    "Rows",
     "Settings",
+    "Statement",
     "Violation",
     "dialect_named",
 ]

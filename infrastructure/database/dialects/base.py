@@ -8,7 +8,19 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import URL, Column, ColumnElement, Connection, Constraint, Engine
+from sqlalchemy import (
+    URL,
+    Column,
+    ColumnElement,
+    Connection,
+    Constraint,
+    Engine,
+    Executable,
+    Insert,
+    Table,
+    bindparam,
+    update,
+)
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.types import TypeEngine
 
@@ -57,6 +69,30 @@ class Migration:
     """
 
 
+Rows = Sequence[Mapping[str, Any]]
+"""Values by the names of columns, the same names in each row; at least one row."""
+
+Statement = tuple[Executable, Rows | None]
+"""What to execute, and the parameters for each time."""
+
+
+def many_inserted(statement: Insert, rows: Rows) -> Statement:
+    """One INSERT for each row, sent together."""
+    return statement, rows
+
+
+def many_updated(
+    table: Table, keys: Sequence[str], rows: Rows, also: Mapping[str, Any]
+) -> Statement:
+    """One UPDATE for each row, sent together."""
+    written: dict[str, Any] = {
+        name: bindparam(f"to_{name}") for name in rows[0] if name not in keys
+    }
+    statement = update(table).values({table.c[n]: v for n, v in (written | {**also}).items()})
+    statement = statement.where(*(table.c[name] == bindparam(f"to_{name}") for name in keys))
+    return statement, [{f"to_{name}": value for name, value in row.items()} for row in rows]
+
+
 class Dialect(ABC):
     """One database. Stateless."""
 
@@ -71,6 +107,10 @@ class Dialect(ABC):
     @abstractmethod
     def reader(self, settings: Settings, engine: Engine) -> Engine:
         """The engine for read-only units at the default isolation level."""
+
+    @abstractmethod
+    def streamer(self, engine: Engine, reader: Engine) -> Engine:
+        """The engine for reading by a cursor in read-only units at the default isolation level."""
 
     @abstractmethod
     def unit_options(self, *, read_only: bool, isolation_level: str | None) -> Mapping[str, Any]:
@@ -129,6 +169,27 @@ class Dialect(ABC):
         self, connection: Connection, column: Column[Any], count: int, above: int
     ) -> Sequence[int] | None:
         """Keys that nobody else will be given; None where INSERT returns them as cheaply."""
+
+    @abstractmethod
+    def insert_rows(self, table: Table, rows: Rows) -> Statement:
+        """INSERT, without giving anything back."""
+
+    @abstractmethod
+    def update_rows(
+        self, table: Table, keys: Sequence[str], rows: Rows, also: Mapping[str, Any]
+    ) -> Statement:
+        """UPDATE by key; ``also`` are values or expressions that all rows get."""
+
+    @abstractmethod
+    def upsert_rows(
+        self,
+        table: Table,
+        rows: Rows,
+        on: Sequence[str],
+        written: Collection[str],
+        also: Mapping[str, Any],
+    ) -> Statement:
+        """INSERT, or UPDATE of what is ``written``, and ``also``, where the unique key is there."""
 
     @abstractmethod
     def text_type(self, length: int | None) -> TypeEngine[Any]:

@@ -16,6 +16,7 @@ from sqlalchemy import (
     Engine,
     ForeignKeyConstraint,
     PrimaryKeyConstraint,
+    Table,
     UniqueConstraint,
     any_,
     bindparam,
@@ -27,10 +28,13 @@ from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.types import TypeEngine
 
 from domain import errors
+from infrastructure.database.dialects import postgresql_bulk
 from infrastructure.database.dialects.base import (
     Dialect,
     Migration,
+    Rows,
     Settings,
+    Statement,
     Violation,
 )
 
@@ -91,6 +95,9 @@ class PostgreSQL(Dialect):
             return engine.execution_options(postgresql_readonly=True)
         reader = _engine(settings, _READ_ONLY)
         return reader.execution_options(isolation_level="AUTOCOMMIT")
+
+    def streamer(self, engine: Engine, reader: Engine) -> Engine:
+        return engine.execution_options(postgresql_readonly=True)
 
     def unit_options(self, *, read_only: bool, isolation_level: str | None) -> Mapping[str, Any]:
         options: dict[str, Any] = {}
@@ -156,6 +163,24 @@ class PostgreSQL(Dialect):
         self, connection: Connection, column: Column[Any], count: int, above: int
     ) -> Sequence[int] | None:
         return None
+
+    def insert_rows(self, table: Table, rows: Rows) -> Statement:
+        return postgresql_bulk.insert_rows(table, rows)
+
+    def update_rows(
+        self, table: Table, keys: Sequence[str], rows: Rows, also: Mapping[str, Any]
+    ) -> Statement:
+        return postgresql_bulk.update_rows(table, keys, rows, also)
+
+    def upsert_rows(
+        self,
+        table: Table,
+        rows: Rows,
+        on: Sequence[str],
+        written: Collection[str],
+        also: Mapping[str, Any],
+    ) -> Statement:
+        return postgresql_bulk.upsert_rows(table, rows, on, written, also)
 
     def text_type(self, length: int | None) -> TypeEngine[Any]:
         return VARCHAR(length, collation="C")

@@ -25,15 +25,18 @@ from sqlalchemy import (
     Engine,
     Select,
     String,
+    Table,
     bindparam,
     case,
     create_engine,
     event,
     func,
+    insert,
     or_,
     select,
 )
 from sqlalchemy import column as sql_column
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.pool import QueuePool
@@ -43,8 +46,12 @@ from domain import errors
 from infrastructure.database.dialects.base import (
     Dialect,
     Migration,
+    Rows,
     Settings,
+    Statement,
     Violation,
+    many_inserted,
+    many_updated,
 )
 
 _READ_ONLY = "kit_read_only"
@@ -104,6 +111,9 @@ class SQLite(Dialect):
 
     def reader(self, settings: Settings, engine: Engine) -> Engine:
         return engine
+
+    def streamer(self, engine: Engine, reader: Engine) -> Engine:
+        return reader
 
     def unit_options(self, *, read_only: bool, isolation_level: str | None) -> Mapping[str, Any]:
         # Every transaction of SQLite is serializable: each level that can be asked for is kept.
@@ -194,6 +204,31 @@ class SQLite(Dialect):
             highest = max(highest, spent)
         first = max(highest, above, 0) + 1
         return range(first, first + count)
+
+    def insert_rows(self, table: Table, rows: Rows) -> Statement:
+        return many_inserted(insert(table), rows)
+
+    def update_rows(
+        self, table: Table, keys: Sequence[str], rows: Rows, also: Mapping[str, Any]
+    ) -> Statement:
+        return many_updated(table, keys, rows, also)
+
+    def upsert_rows(
+        self,
+        table: Table,
+        rows: Rows,
+        on: Sequence[str],
+        written: Collection[str],
+        also: Mapping[str, Any],
+    ) -> Statement:
+        statement = sqlite_insert(table)
+        values = {name: statement.excluded[name] for name in written} | {**also}
+        columns = [table.c[name] for name in on]
+        if values:
+            statement = statement.on_conflict_do_update(index_elements=columns, set_=values)
+        else:
+            statement = statement.on_conflict_do_nothing(index_elements=columns)
+        return many_inserted(statement, rows)
 
     def text_type(self, length: int | None) -> TypeEngine[Any]:
         return String(length)

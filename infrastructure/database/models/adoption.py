@@ -63,6 +63,7 @@ def adopt(namespace: dict[str, Any], domain: type[Entity]) -> None:
     What the table declares itself stays, and takes the domain's default where it has none.
     """
     declared = own_annotations(namespace)
+    order = list(declared)
     hints = get_type_hints(domain, include_extras=True)
     adopted: dict[str, Any] = {}
     for field in dataclasses.fields(cast(Any, domain)):
@@ -74,7 +75,8 @@ def adopt(namespace: dict[str, Any], domain: type[Entity]) -> None:
         else:
             adopted[field.name] = _with_default(namespace, field, annotation)
     annotations = adopted | declared
-    keys = [name for name in annotations if _is_key(namespace.get(name), annotations[name])]
+    names = dict.fromkeys([*order, *annotations])
+    keys = [name for name in names if _is_key(namespace.get(name), annotations[name])]
     namespace["__annotations__"] = {name: annotations[name] for name in [*keys, *annotations]}
 
 

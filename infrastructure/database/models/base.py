@@ -98,7 +98,8 @@ class Model(
         fields = cls.__pydantic_fields__
         declared = adoption.own_annotations(dict(cls.__dict__))
         options = {name: adoption.sql_options(field) for name, field in fields.items()}
-        keys = [name for name, option in options.items() if option and option.primary_key is True]
+        names = dict.fromkeys([*(name for name in declared if name in fields), *fields])
+        keys = [n for n in names if (option := options[n]) and option.primary_key is True]
         ordered = [*keys, *(name for name in declared if name in fields)]
         for name in dict.fromkeys([*ordered, *fields]):
             fields[name] = fields.pop(name)

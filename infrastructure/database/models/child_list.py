@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable
 from typing import Any, Self, SupportsIndex, TypeVar, cast
 
@@ -26,11 +27,31 @@ class ChildList(list[Any]):
     root: Any = None
     """Kept alive by its list: ``uow.orders.require(1).lines.append(…)`` must not lose it."""
 
+    name = ""
+    """The attribute of the root that this list is."""
+
     @_own
     def __setitem__(self, at: Any, value: Any) -> None:
         wanted = list(self)
         wanted[at] = value
         self._become(wanted)
+
+    @_own
+    def insert(self, at: SupportsIndex, value: Any) -> None:
+        """Put a child before the one at this place."""
+        wanted = list(self)
+        wanted.insert(at, value)
+        self._become(wanted)
+
+    @_own
+    def extend(self, values: Iterable[Any]) -> None:
+        """Put several children at the end, or none if one of them is refused."""
+        self._become([*self, *values])
+
+    @_own
+    def __iadd__(self, values: Iterable[Any]) -> Self:
+        self._become([*self, *values])
+        return self
 
     @_own
     def remove(self, value: Any) -> None:
@@ -52,16 +73,28 @@ class ChildList(list[Any]):
         self._become(list(self) * times)
         return self
 
+    def __copy__(self) -> list[Any]:
+        return list(self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> list[Any]:
+        return [copy.deepcopy(child, memo) for child in self]
+
+    def accept(self, value: Any) -> Any:
+        """The row for a child that may be put in."""
+        return self.root._kit_adopt(self.name, value)
+
     def _become(self, wanted: Iterable[Any]) -> None:
         books: Any = collection_adapter(self)
         if books is None:
             list.__setitem__(self, slice(None), wanted)
             return
         held = {id(child) for child in self}
-        children = [
-            child if id(child) in held else books.fire_append_event(child) for child in wanted
-        ]
+        # All are accepted before the first one is put in.
+        children = [child if id(child) in held else self.accept(child) for child in wanted]
         stay = {id(child) for child in children}
+        for child in children:
+            if id(child) not in held:
+                books.fire_append_event(child)
         for child in self:
             if id(child) not in stay:
                 books.fire_remove_event(child)
@@ -69,6 +102,6 @@ class ChildList(list[Any]):
         flag_dirty(self.root)
 
 
-def keep_root(root: Any, children: ChildList, *_: Any) -> None:
+def keep_root(root: Any, children: ChildList, adapter: Any) -> None:
     """Tell a list whose it is."""
-    children.root = root
+    children.root, children.name = root, adapter.attr.key

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
@@ -24,6 +25,9 @@ class Adopted(NamedTuple):
     values: dict[str, Any]
 
 
+_roots: WeakKeyDictionary[InstanceState[Any], weakref.ref[Any]] = WeakKeyDictionary()
+"""Into whose list a row was put last."""
+
 _adopted: WeakKeyDictionary[InstanceState[Any], Adopted] = WeakKeyDictionary()
 
 
@@ -44,10 +48,11 @@ def methods(names: Collection[str]) -> dict[str, Any]:
 
 def _adopt(root: Any, name: str, given: Any) -> Any:
     info: ChildrenInfo = rules_of(type(root)).children[name]
-    if isinstance(given, info.model):
-        _refuse_shared(info, root, given)
-        return given
-    return row_of(info, given)
+    if not isinstance(given, info.model) or state_of(given).deleted:
+        return row_of(info, given)  # one that a flush has deleted already comes back as a new one
+    _refuse_shared(info, root, given)
+    _roots[state_of(given)] = weakref.ref(root)
+    return given
 
 
 def row_of(info: ChildrenInfo, given: Any) -> Any:
@@ -76,10 +81,15 @@ def _remember(row: Any, original: Any, values: dict[str, Any]) -> Any:
 def _refuse_shared(info: ChildrenInfo, root: Any, child: Any) -> None:
     """A row is in the list of one root only."""
     state = state_of(child)
-    has_root = getattr(info.root, info.name).impl.hasparent(state, optimistic=state.has_identity)
-    if not has_root:
+    if state.detached and state_of(root).session is not None:
+        wrong = f"this {entity_name(info.model)} was loaded by another unit; change the one here"
+        raise ValidationError(entity_name(info.root), {info.name: wrong})
+    if not info.is_linked(child):
         return
-    if state.has_identity:
+    known = _roots.get(state)
+    if known is not None:
+        shared = known() is not root
+    elif state.has_identity:
         shared = any(child.__dict__.get(a) != root.__dict__.get(b) for a, b in info.links.items())
     else:
         shared = all(held is not child for held in info.of(root) or ())

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast, get_args, get_origin
 
 import pydantic
 from sqlalchemy import Column, ColumnElement, Integer
-from sqlalchemy import inspect as state_of
 from sqlalchemy.orm import Mapper, class_mapper, relationship
+from sqlalchemy.orm.attributes import instance_state
 from sqlmodel.main import RelationshipInfo
 
 from infrastructure.database.models.child_list import ChildList
 
 _INFO = "kit_children"
+_GREATEST = 2**31 - 1
 
 
 def Children(model: str | type[Any], *, order_by: str | Sequence[str] = ()) -> Any:  # noqa: N802
@@ -64,6 +65,7 @@ class ChildrenInfo(RelationshipInfo):
                 lazy="selectin",
                 collection_class=ChildList,
                 order_by=self._ordering,
+                foreign_keys=self._referring,
                 info={_INFO: self},
             )
         )
@@ -98,6 +100,14 @@ class ChildrenInfo(RelationshipInfo):
                 f"{self.label}: {self.model.__name__} are the children of "
                 f"{self.model.__kit_owner__.label} already; give each root a table of its own"
             )
+        owner = self.root.__dict__.get("__kit_owner__")
+        while owner is not None:
+            if owner.root is self.model:
+                raise TypeError(
+                    f"{self.label}: {self.root.__name__} itself is among the children of "
+                    f"{self.model.__name__}"
+                )
+            owner = owner.root.__dict__.get("__kit_owner__")
         self.links = self._links()
         self.numbered = self._numbered()
         cast(Any, self.model).__kit_owner__ = self
@@ -136,6 +146,10 @@ class ChildrenInfo(RelationshipInfo):
             for part in keys[0].elements
         }
 
+    def _referring(self) -> list[Column[Any]]:
+        columns = class_mapper(self._resolve(), False).columns
+        return [columns[name] for name in self.links]
+
     def _numbered(self) -> str | None:
         domain = self.model.__entity_class__
         if len(self.order_by) != 1 or domain is self.model or not dataclasses.is_dataclass(domain):
@@ -169,6 +183,17 @@ class ChildrenInfo(RelationshipInfo):
         children: list[Any] | None = root.__dict__.get(self.name)
         return children
 
+    def is_linked(self, child: Any) -> bool:
+        """Whether a row is in the list of some root."""
+        state = instance_state(child)
+        attribute = getattr(self.root, self.name).impl
+        return bool(attribute.hasparent(state, optimistic=state.has_identity))
+
+    def link(self, root: Any, child: Any, *, linked: bool) -> None:
+        """Tell SQLAlchemy whether a child is in the list of this root."""
+        attribute = getattr(self.root, self.name).impl
+        attribute.sethasparent(instance_state(child), instance_state(root), linked)
+
     def number(self, children: Sequence[Any]) -> None:
         """Give each child a greater number than the one before it has, and change few."""
         name, last = str(self.numbered), -1
@@ -178,26 +203,31 @@ class ChildrenInfo(RelationshipInfo):
                 number = last + 1
                 setattr(child, name, number)
             last = number
+        if last > _GREATEST:
+            for number, child in enumerate(children):
+                setattr(child, name, number)
 
     def is_in_order(self, children: Sequence[Any]) -> bool:
         """Whether the list would come back in the order that it has."""
         if self.numbered is not None:
             numbers: list[Any] = [child.__dict__.get(self.numbered) for child in children]
-            return None not in numbers and all(a < b for a, b in pairwise(numbers))
-        return bool(self.order_by) or all(_comes_first(a, b) for a, b in pairwise(children))
+            whole = all(isinstance(number, int) for number in numbers)
+            return whole and all(a < b for a, b in pairwise(numbers))
+        return bool(self.order_by) or all(
+            self._comes_first(a, b) for a, b in pairwise(map(self.own_key, children))
+        )
 
+    def own_key(self, child: Any) -> tuple[Any, ...]:
+        """The part of a child's key that tells it from the others of its root."""
+        mapper = class_mapper(self.model, False)
+        names = [mapper.get_property_by_column(column).key for column in mapper.primary_key]
+        return tuple(child.__dict__.get(name) for name in names if name not in self.links)
 
-def _comes_first(first: Any, second: Any) -> bool:
-    """Whether the first row has the smaller key, or will get it."""
-    mapper = class_mapper(type(first), False)
-    names = [mapper.get_property_by_column(column).key for column in mapper.primary_key]
-    before, after = ([row.__dict__.get(name) for name in names] for row in (first, second))
-    if None not in before and None not in after:
-        return bool(before < after)
-    if None in before and None in after:
-        orders = (getattr(state_of(row), "insert_order", 0) for row in (first, second))
-        return next(orders) <= next(orders)
-    return None in after
+    @staticmethod
+    def _comes_first(key: tuple[Any, ...], other: tuple[Any, ...]) -> bool:
+        if None not in key and None not in other:
+            return bool(key <= other)
+        return None in other  # new ones get theirs in the order of the list
 
 
 def _ask_less(model: type[Any], names: Sequence[str]) -> None:

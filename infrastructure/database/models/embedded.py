@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Union, cast, get_args, get_origin, get_type_hints
+import json
+from array import array
+from collections.abc import (
+    Iterator,
+    MutableMapping,
+    MutableSequence,
+    MutableSet,
+    Sequence,
+)
+from enum import Enum
+from itertools import repeat
+from typing import Annotated, Any, Union, cast, get_args, get_origin, get_type_hints
 
 import pydantic
 from sqlalchemy.engine import Dialect
@@ -34,6 +45,13 @@ class Embedded(Json):
     def process_result_value(self, value: Any, dialect: Dialect) -> Any:
         return None if value is None else self.decode(value)
 
+    def compare_values(self, x: Any, y: Any) -> bool:
+        """Whether there is nothing to write."""
+        try:
+            return bool(x == y)
+        except AttributeError:  # an incomplete object, which the flush will refuse
+            return False
+
     def encode(self, value: Any) -> dict[str, Any]:
         """A value object as JSON."""
         return {name: codec.encode(getattr(value, name)) for name, codec in self._codecs().items()}
@@ -58,24 +76,26 @@ class Embedded(Json):
             return None
         if type(value) is not self.kind:
             return f"must be a {self.kind.__name__} itself, not a {type(value).__name__}"
-        try:
-            same = self.decode(self.encode(value)) == value
-        except (pydantic.ValidationError, pydantic.PydanticSchemaGenerationError, ValueError):
-            same = False
-        if same:
-            return None
-        return f"is a {self.kind.__name__} with a field that is not of its type"
+        for name, codec in self._codecs().items():
+            try:
+                stored = codec.encode(getattr(value, name))
+                same = codec.encode(codec.decode(stored)) == stored
+            except (pydantic.ValidationError, *_UNFIT):
+                same = False
+            if not same:
+                return f"{self.kind.__name__}.{name} is not of its type, or would not come back"
+        return None
 
     def _codecs(self) -> dict[str, _Codec]:
         if self._fields is None:
-            hints = get_type_hints(self.kind)
+            hints = get_type_hints(self.kind, include_extras=True)
             names = [field.name for field in dataclasses.fields(self.kind)]
             self._fields = {name: _codec(hints[name]) for name in names}
         return self._fields
 
 
 class _Codec:
-    """One field, by its type."""
+    """One value, by its type."""
 
     def __init__(self, hint: Any) -> None:
         self._adapter: pydantic.TypeAdapter[Any] = pydantic.TypeAdapter(hint)
@@ -87,24 +107,111 @@ class _Codec:
         return self._adapter.validate_python(stored)
 
 
+class _Optional(_Codec):
+    def __init__(self, inner: _Codec) -> None:
+        self.inner = inner
+
+    def encode(self, value: Any) -> Any:
+        return None if value is None else self.inner.encode(value)
+
+    def decode(self, stored: Any) -> Any:
+        return None if stored is None else self.inner.decode(stored)
+
+
 class _Nested(_Codec):
     """A value object in a value object."""
 
     def __init__(self, kind: type[Any]) -> None:
-        self._type = Embedded(kind)
+        self.embedded = Embedded(kind)
 
     def encode(self, value: Any) -> Any:
-        if value is not None and type(value) is not self._type.kind:
-            raise ValueError
-        return self._type.process_bind_param(value, cast(Dialect, None))
+        _must_be(self.embedded.kind, value)
+        return self.embedded.encode(value)
 
     def decode(self, stored: Any) -> Any:
-        return self._type.process_result_value(stored, cast(Dialect, None))
+        return self.embedded.decode(stored)
+
+
+class _Tuple(_Codec):
+    def __init__(self, items: Sequence[_Codec], *, any_length: bool) -> None:
+        self.items = items
+        self.any_length = any_length
+
+    def _pairs(self, values: Sequence[Any]) -> Iterator[tuple[_Codec, Any]]:
+        items = repeat(self.items[0], len(values)) if self.any_length else self.items
+        return zip(items, values, strict=True)
+
+    def encode(self, value: Any) -> Any:
+        _must_be(tuple, value)
+        return [codec.encode(item) for codec, item in self._pairs(value)]
+
+    def decode(self, stored: Any) -> Any:
+        return tuple(codec.decode(item) for codec, item in self._pairs(stored))
+
+
+class _FrozenSet(_Codec):
+    """In the order of its text, so that equal ones are stored alike."""
+
+    def __init__(self, item: _Codec) -> None:
+        self.item = item
+
+    def encode(self, value: Any) -> Any:
+        _must_be(frozenset, value)
+        return sorted(map(self.item.encode, value), key=json.dumps)
+
+    def decode(self, stored: Any) -> Any:
+        return frozenset(map(self.item.decode, stored))
+
+
+class _EnumName(_Codec):
+    """By name, as a column has it."""
+
+    def __init__(self, kind: type[Enum]) -> None:
+        self.kind = kind
+
+    def encode(self, value: Any) -> Any:
+        _must_be(self.kind, value)
+        return value.name
+
+    def decode(self, stored: Any) -> Any:
+        return self.kind[stored]
+
+
+class _Hex(_Codec):
+    """Bytes, of which JSON has none."""
+
+    def __init__(self) -> None:
+        pass
+
+    def encode(self, value: Any) -> Any:
+        _must_be(bytes, value)
+        return value.hex()
+
+    def decode(self, stored: Any) -> Any:
+        return bytes.fromhex(stored)
+
+
+def _must_be(kind: type[Any], value: Any) -> None:
+    if type(value) is not kind:
+        raise TypeError(f"must be a {kind.__name__}")
 
 
 def _codec(hint: Any) -> _Codec:
     kind = without_none(hint)
-    return _Nested(kind) if is_value_object(kind) else _Codec(hint)
+    if kind is not hint:
+        return _Optional(_codec(kind))
+    bare = get_args(kind)[0] if get_origin(kind) is Annotated else kind
+    origin, arguments = get_origin(bare), get_args(bare)
+    if is_value_object(bare):
+        return _Nested(bare)
+    if origin is tuple and arguments:
+        items = [_codec(argument) for argument in arguments if argument is not ...]
+        return _Tuple(items, any_length=arguments[-1] is ...)
+    if origin is frozenset:
+        return _FrozenSet(_codec(arguments[0]))
+    if isinstance(bare, type) and issubclass(bare, Enum):
+        return _EnumName(bare)
+    return _Hex() if bare is bytes else _Codec(hint)
 
 
 def without_none(hint: Any) -> Any:
@@ -144,16 +251,40 @@ def _refuse_what_cannot_work(kind: Any) -> None:
     if not dataclasses.fields(kind):
         raise TypeError(f"{label} has no fields")
     for name, hint in _hints(kind).items():
-        if get_origin(without_none(hint)) in _MUTABLE or without_none(hint) in _MUTABLE:
-            raise TypeError(f"{label}.{name} can be changed inside; make it a tuple")
+        _refuse_changeable(f"{label}.{name}", hint)
 
 
-_MUTABLE = (list, dict, set, bytearray)
+def _refuse_changeable(label: str, hint: Any) -> None:
+    """Nothing inside may change, at any depth: nobody would notice."""
+    if isinstance(hint, type) and get_origin(hint) is None:
+        if is_value_object(hint) and not hasattr(hint, "__entity_class__"):
+            _refuse_inside(label, hint)
+        elif dataclasses.is_dataclass(hint) or issubclass(hint, _CHANGEABLE):
+            raise TypeError(f"{label} holds a {hint.__name__}, which can be changed inside")
+    origin = get_origin(hint)
+    if isinstance(origin, type) and issubclass(origin, _CHANGEABLE):
+        raise TypeError(f"{label} can be changed inside; make it a tuple")
+    for inner in get_args(hint):
+        if get_origin(hint) is not Annotated or inner is get_args(hint)[0]:
+            _refuse_changeable(label, inner)
+
+
+def _refuse_inside(label: str, kind: type[Any]) -> None:
+    try:
+        _refuse_what_cannot_work(kind)
+    except TypeError as error:
+        raise TypeError(f"{label}: {error}") from None
+
+
+_CHANGEABLE = (
+    *(MutableSequence, MutableMapping, MutableSet, bytearray, array, pydantic.BaseModel),
+)
+_UNFIT = (AttributeError, KeyError, LookupError, RecursionError, TypeError, ValueError)
 
 
 def _hints(kind: type[Any]) -> dict[str, Any]:
     try:
-        hints = get_type_hints(kind)
+        hints = get_type_hints(kind, include_extras=True)
     except NameError:  # a name that is defined later
         return {}
     return {field.name: hints[field.name] for field in dataclasses.fields(kind)}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from typing import Any
+from weakref import WeakValueDictionary
 
 from sqlalchemy import event
 from sqlalchemy import inspect as state_of
@@ -18,6 +19,7 @@ from sqlalchemy.orm.attributes import flag_modified
 from infrastructure.database.models.rules import rules_of
 
 _KEY = "kit_json"
+_RELEASED = "kit_json_released"
 
 
 def watch(model: type[Any]) -> None:
@@ -44,9 +46,19 @@ def mark_changed(session: Session) -> None:
                 flag_modified(entity, name)
 
 
+def release(session: Session) -> None:
+    """Hold the rows no longer that nobody else holds; what changed in them is noted first."""
+    mark_changed(session)
+    held = session.info.get(_KEY, {})
+    if held:
+        session.info.setdefault(_RELEASED, WeakValueDictionary()).update(held)
+        held.clear()
+
+
 def changed_in(session: Session) -> Iterator[Any]:
     """The entities of a session that changed inside."""
-    for entity in session.info.get(_KEY, {}).values():
+    released = session.info.get(_RELEASED, {})
+    for entity in [*session.info.get(_KEY, {}).values(), *released.values()]:
         if entity in session and changed(state_of(entity)):
             yield entity
 
@@ -67,7 +79,8 @@ def note(entity: Any) -> None:
 
 def forget(session: Session) -> list[Any]:
     """Let go of the entities of a session, and return them."""
-    return list(session.info.pop(_KEY, {}).values())
+    released = session.info.pop(_RELEASED, {})
+    return [*session.info.pop(_KEY, {}).values(), *released.values()]
 
 
 def _remember(entity: Any, *_: Any) -> None:

@@ -11,8 +11,9 @@ from typing import Any, get_args
 from uuid import UUID
 
 import pydantic
-from sqlalchemy import JSON, Column
+from sqlalchemy import JSON, Column, UniqueConstraint
 from sqlalchemy import inspect as mapping_of
+from sqlalchemy.orm import Mapper
 from sqlmodel import SQLModel
 
 from domain.errors import ValidationError
@@ -46,6 +47,7 @@ class Rules:
         self.json = {name for name, c in self.columns.items() if _holds_json(c.type)}
         self.relationships = frozenset(mapper.relationships.keys())
         self.children = children_of(mapper)
+        self.unique_keys = _unique_keys(mapper)
         checks = ((name, check_for(column.type)) for name, column in self.columns.items())
         self._checks: dict[str, Check] = {name: check for name, check in checks if check}
         self._operands: dict[str, Operand] = {}
@@ -136,6 +138,23 @@ class Rules:
     def invalid(self, error: pydantic.ValidationError) -> ValidationError:
         """Pydantic's error in our words."""
         return ValidationError(self.entity, messages_of(error))
+
+
+def _unique_keys(mapper: Mapper[Any]) -> set[frozenset[str]]:
+    """The fields of each unique key; not of partial indexes, nor of expressions."""
+    table: Any = mapper.local_table
+    unique = [part for part in table.constraints if isinstance(part, UniqueConstraint)]
+    unique += [
+        index
+        for index in table.indexes
+        if index.unique
+        and len(index.columns) == len(index.expressions)
+        and all(said is None for name, said in index.kwargs.items() if name.endswith("_where"))
+    ]
+    return {
+        frozenset(mapper.get_property_by_column(column).key for column in part.columns)
+        for part in [table.primary_key, *unique]
+    }
 
 
 def _holds_json(type_: Any) -> bool:

@@ -1,0 +1,127 @@
+"""Windows over one table: some rows beyond a cursor, and the cursors of both ends."""
+
+from __future__ import annotations
+
+import binascii
+import json
+from collections.abc import Sequence
+from enum import Enum
+from typing import Any, NamedTuple
+
+from sqlalchemy import select, true
+
+from domain.errors import ValidationError
+from infrastructure.database import cursors
+from infrastructure.database.cursors import Cursor
+from infrastructure.database.keysets import Segment, Term, segments
+from infrastructure.database.rows import Rows
+
+
+class Found(NamedTuple):
+    """The rows of a window, and where it goes on."""
+
+    rows: Sequence[Any]
+    next: str | None
+    previous: str | None
+
+
+class _Place(NamedTuple):
+    row: Any
+    values: Sequence[Any]
+
+
+class Windows:
+    """All windows of one query."""
+
+    def __init__(
+        self, rows: Rows, criteria: Sequence[Any], order_by: Any, load: Sequence[str]
+    ) -> None:
+        self.rows = rows
+        self.terms = rows.say.terms(order_by)
+        self.conditions = rows.say.conditions(criteria)
+        self.load = load
+
+    def find(self, after: Any, before: Any, size: int) -> Found:
+        """The window after a cursor or before one, or the first."""
+        if after is not None and before is not None:
+            raise self._refused("before", "goes without after")
+        if before is not None:
+            return self._backwards(self._read("before", before), size)
+        cursor = None if after is None else self._read("after", after)
+        places = self._fetch(self.terms, cursor, size + 1)
+        shown = places[:size]
+        previous = None
+        if cursor is not None:
+            previous = self._write(shown[0]) if shown else self._turned(cursor)
+        return self._found(shown, self._write(shown[-1]) if places[size:] else None, previous)
+
+    def _backwards(self, cursor: Cursor, size: int) -> Found:
+        places = self._fetch([term.reversed() for term in self.terms], cursor, size + 1)
+        shown = places[:size][::-1]
+        following = self._write(shown[-1]) if shown else self._turned(cursor)
+        return self._found(shown, following, self._write(shown[0]) if places[size:] else None)
+
+    def _found(
+        self, places: Sequence[_Place], following: str | None, previous: str | None
+    ) -> Found:
+        return Found([place.row for place in places], following, previous)
+
+    def _fetch(self, terms: Sequence[Term], cursor: Cursor | None, count: int) -> list[_Place]:
+        columns = [term.column for term in self.terms]
+        query = select(self.rows.model, *columns).where(*self.conditions)
+        query = query.options(*self.rows.options(self.load))
+        places: list[_Place] = []
+        for part in self._parts(terms, cursor):
+            if len(places) < count:
+                wanted = query.where(part.condition).order_by(*part.order)
+                found = self.rows.session.execute(wanted.limit(count - len(places)))
+                places += [_Place(row, values) for row, *values in found]
+        return places
+
+    @staticmethod
+    def _parts(terms: Sequence[Term], cursor: Cursor | None) -> list[Segment]:
+        if cursor is None:
+            return [Segment(true(), [term.ordered() for term in terms])]
+        return list(segments(terms, cursor.values, cursor.inclusive))
+
+    # -- cursors -------------------------------------------------------------------------------
+
+    def _write(self, place: _Place) -> str:
+        return self._written(Cursor(place.values))
+
+    def _turned(self, cursor: Cursor) -> str:
+        """From where nothing was found, in the other direction: its own row comes first."""
+        return self._written(Cursor(cursor.values, not cursor.inclusive))
+
+    def _written(self, cursor: Cursor) -> str:
+        try:
+            return cursors.write(cursor, self._query)
+        except TypeError as error:
+            raise self._refused("order_by", str(error)) from None
+
+    def _read(self, name: str, text: Any) -> Cursor:
+        try:
+            cursor = cursors.read(text, self._query, self._enums())
+        except (TypeError, ValueError, KeyError, binascii.Error):
+            cursor = Cursor(())
+        if len(cursor.values) != len(self.terms):
+            raise self._refused(
+                name, "is no cursor of this query: its criteria and its order must be the same"
+            )
+        return cursor
+
+    def _enums(self) -> dict[int, type[Enum]]:
+        types = [self.rows.rules.columns[term.field].type for term in self.terms]
+        enums = [getattr(kind, "enum", getattr(kind, "enum_class", None)) for kind in types]
+        return {at: enum for at, enum in enumerate(enums) if isinstance(enum, type)}
+
+    @property
+    def _query(self) -> str:
+        """What a cursor belongs to: the table, the criteria with their values, the order."""
+        engine = self.rows.session.database.engine
+        asked = select(self.rows.model).where(*self.conditions).compile(engine)
+        order = [(term.field, term.descending) for term in self.terms]
+        return json.dumps([str(asked), repr(sorted(asked.params.items())), order])
+
+    def _refused(self, field: str, message: str) -> ValidationError:
+        return ValidationError(self.rows.rules.entity, {field: message})
