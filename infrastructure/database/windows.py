@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import binascii
+import functools
 import json
 from collections.abc import Sequence
 from enum import Enum
@@ -115,7 +116,7 @@ class Windows:
         enums = [getattr(kind, "enum", getattr(kind, "enum_class", None)) for kind in types]
         return {at: enum for at, enum in enumerate(enums) if isinstance(enum, type)}
 
-    @property
+    @functools.cached_property
     def _query(self) -> str:
         """What a cursor belongs to: the table, the criteria with their values, the order."""
         engine = self.rows.session.database.engine

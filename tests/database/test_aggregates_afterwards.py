@@ -29,7 +29,7 @@ from tests.database.order_tables import (
 )
 from tests.support import statements
 
-pytestmark = pytest.mark.thorough
+pytestmark = pytest.mark.thorough(6)
 
 Change = Callable[[Any], Any]
 

@@ -22,7 +22,7 @@ from infrastructure.database import (
     Versioned,
 )
 
-pytestmark = pytest.mark.thorough
+pytestmark = pytest.mark.thorough(12)
 
 
 @dataclass(eq=False, kw_only=True)

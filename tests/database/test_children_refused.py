@@ -19,7 +19,7 @@ from infrastructure.database import (
     Versioned,
 )
 
-pytestmark = pytest.mark.thorough
+pytestmark = pytest.mark.thorough(9)
 
 
 @dataclass(eq=False, kw_only=True)

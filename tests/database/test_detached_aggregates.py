@@ -24,7 +24,7 @@ from tests.database.order_tables import (
 )
 from tests.support import statements
 
-pytestmark = pytest.mark.thorough
+pytestmark = pytest.mark.thorough(6)
 
 Load = Callable[[Database, Any], Any]
 Change = Callable[[Any], Any]

@@ -219,7 +219,7 @@ print(*grown)
 @pytest.mark.timeout(900)
 def test_memory_stays_constant(shared_database: Database, soak: bool) -> None:
     """In megabytes: bulk_create of a million rows, and streams of them."""
-    count = 1_000_000 if soak else 20_000
+    count = 1_000_000 if soak else 5_000
     url = shared_database.settings.url.render_as_string(hide_password=False)
     done = subprocess.run(
         [sys.executable, "-c", MEMORY, url, str(count)],

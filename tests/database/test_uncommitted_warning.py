@@ -20,7 +20,7 @@ from domain.errors import (
 )
 from infrastructure.database import BaseRepository, BaseUnitOfWork, Database, Model
 
-pytestmark = pytest.mark.thorough
+pytestmark = pytest.mark.thorough(6)
 
 
 @dataclass(eq=False, kw_only=True)
