@@ -21,7 +21,7 @@ from tests.database.order_tables import (
     stored,
 )
 
-pytestmark = pytest.mark.thorough
+pytestmark = pytest.mark.thorough(6)
 
 Change = Callable[[Any], Any]
 

@@ -17,7 +17,7 @@ from tests.database.order_tables import (
 )
 from tests.support import statements
 
-pytestmark = pytest.mark.thorough
+pytestmark = pytest.mark.thorough(6)
 
 Family = Bag | Crate
 Change = Callable[[Any], Any]

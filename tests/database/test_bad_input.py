@@ -25,6 +25,8 @@ from domain.errors import (
 from infrastructure.database import BaseUnitOfWork, Database, Model
 from tests.support import statements
 
+pytestmark = pytest.mark.thorough
+
 
 class Kind(Enum):
     OPEN = "open"

@@ -25,7 +25,7 @@ from tests.database.aggregate_tables import TABLES, BasketModel, PartModel, Unit
 from tests.database.aggregates import Basket, Item, Part, a_basket, shape
 from tests.support import statements
 
-pytestmark = pytest.mark.thorough
+pytestmark = pytest.mark.thorough(6)
 
 
 @pytest.fixture
