@@ -111,9 +111,10 @@ def _store_in_order(children: Iterable[Any]) -> None:
         cast(Any, state).insert_order = place
 
 
-def place_of(entity: Any) -> int:
-    """Where a new entity stands among those that a flush inserts."""
-    return _place(state_of(entity))
+def in_order_of_lists(new: list[Any]) -> list[Any]:
+    """New entities as a flush inserts them: children in the order of their lists."""
+    children = any(rules_of(kind).owner is not None for kind in set(map(type, new)))
+    return sorted(new, key=lambda entity: _place(state_of(entity))) if children else new
 
 
 def _place(state: InstanceState[Any]) -> int:

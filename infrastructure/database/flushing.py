@@ -117,7 +117,7 @@ class Tracker:
         json_changes.mark_changed(self.session)
         roots = aggregates.prepare(self.session)
         now = self.database.clock()
-        new = sorted(self.session.new, key=aggregates.place_of)
+        new = aggregates.in_order_of_lists(list(self.session.new))
         dirty = list(self.session.dirty)
         for entity in new:
             validate_new(entity, stamp=now)
@@ -137,8 +137,10 @@ class Tracker:
 
     def _pair_adopted(self) -> None:
         """Pair the children that became rows when they were put into a list."""
-        for row in self.session.new:
-            info = rules_of(type(row)).owner
+        new = list(self.session.new)
+        owners = {kind: rules_of(kind).owner for kind in set(map(type, new))}
+        for row in new if any(owners.values()) else ():
+            info = owners[type(row)]
             adopted = None if info is None else taken_from(row)
             if info is None or adopted is None:
                 continue
