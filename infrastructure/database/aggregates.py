@@ -156,9 +156,8 @@ def orphans(roots: Iterable[Any]) -> list[Any]:
     gone = []
     for root in roots:
         for info, _ in lists_of(root):
-            attribute = getattr(info.root, info.name).impl
             for child in state_of(root).attrs[info.name].history.deleted:
-                if state_of(child).has_identity and not attribute.hasparent(state_of(child)):
+                if state_of(child).has_identity and not info.is_linked(child):
                     gone += [child, *members_of(child)]
     return gone
 

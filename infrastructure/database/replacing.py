@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -16,7 +15,7 @@ from infrastructure.database.aggregates import refuse_twice
 from infrastructure.database.keys import Key, bare, key_of
 from infrastructure.database.models.child_rows import as_list, row_of
 from infrastructure.database.models.children import ChildrenInfo
-from infrastructure.database.models.plain import VERSION
+from infrastructure.database.models.plain import VERSION, field_names
 from infrastructure.database.models.rules import Rules, entity_name, rules_of
 
 
@@ -62,10 +61,8 @@ def _values(rules: Rules, entity: Any) -> dict[str, Any]:
     if rules.owner is not None:
         fixed |= {*rules.owner.links, rules.owner.numbered}
     held = entity.__dict__
-    if isinstance(entity, SQLModel):
-        names = list(rules.columns)
-    else:
-        names = [field.name for field in dataclasses.fields(entity)]
+    kind: Any = type(entity)
+    names = rules.columns if isinstance(entity, SQLModel) else field_names(kind)
     return {name: held[name] for name in names if name in held and name not in fixed}
 
 

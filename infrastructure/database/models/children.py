@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar, cast, get_args, get_origin
@@ -219,9 +220,13 @@ class ChildrenInfo(RelationshipInfo):
 
     def own_key(self, child: Any) -> tuple[Any, ...]:
         """The part of a child's key that tells it from the others of its root."""
+        return tuple(child.__dict__.get(name) for name in self._own_key)
+
+    @functools.cached_property
+    def _own_key(self) -> list[str]:
         mapper = class_mapper(self.model, False)
         names = [mapper.get_property_by_column(column).key for column in mapper.primary_key]
-        return tuple(child.__dict__.get(name) for name in names if name not in self.links)
+        return [name for name in names if name not in self.links]
 
     @staticmethod
     def _comes_first(key: tuple[Any, ...], other: tuple[Any, ...]) -> bool:
