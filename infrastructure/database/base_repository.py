@@ -10,6 +10,7 @@ from sqlalchemy import update
 from sqlalchemy.orm.attributes import set_attribute
 
 from domain.errors import (
+    ConcurrencyConflict,
     EntityNotFound,
     SerializationFailure,
     UniqueViolation,
@@ -251,7 +252,10 @@ class BaseRepository(Reading[E]):
         return self._write_over(row, entity)
 
     def _write_over(self, row: Any, entity: Any, *, keep: Sequence[str] = ()) -> E:
-        steps = replacing.plan(row, entity, keep)
+        try:
+            steps = replacing.plan(row, entity, keep)
+        except ConcurrencyConflict as error:  # of a child with a version of its own
+            raise self._unit.failed_with(error) from None
         replacing.carry_out(steps)
         if isinstance(entity, self.model):
             self._unit.settled.release(entity)
