@@ -13,6 +13,7 @@ from typing import Any, Protocol, Self, TypeVar
 from domain.specification import Specification
 
 E = TypeVar("E")
+T = TypeVar("T")
 
 
 class Repository(Protocol[E]):
@@ -130,4 +131,14 @@ class UnitOfWork(Protocol):
 
     def after_commit(self, fn: Callable[[], object], /) -> None:
         """Call it once after the commit, in the order given; never if it is rolled back."""
+        ...
+
+    def run(
+        self, work: Callable[[Self], T], /, *, attempts: int | None = None, timeout: float = 30.0
+    ) -> T:
+        """Do ``work(uow)`` in a fresh unit and commit; again if another transaction came between.
+
+        Raises ``UnitOfWorkError`` inside an open unit, whatever ``work`` raises, and
+        what ``commit()`` raises. ``timeout`` is in seconds, for all attempts together.
+        """
         ...

@@ -21,6 +21,7 @@ from infrastructure.database import Database
 from infrastructure.database.alembic import upgrade
 from infrastructure.database.models.person import PersonModel
 from infrastructure.database.models.team import TeamModel
+from tests.support import is_missing
 
 ROOT = Path(__file__).parents[1]
 APPLICATION: list[Any] = [TeamModel, PersonModel]
@@ -69,10 +70,7 @@ def postgresql_database() -> Iterator[str]:
     try:
         connection = server.connect()
     except Exception as error:  # noqa: BLE001 -- whatever it is, there is no server to use
-        reason = f"needs PostgreSQL at {make_url(SERVER)!r} (set KIT_TEST_POSTGRESQL): {error}"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
+        is_missing(f"PostgreSQL at {make_url(SERVER)!r} (set KIT_TEST_POSTGRESQL): {error}")
     with connection:
         connection.execute(
             text(

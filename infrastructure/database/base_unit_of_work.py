@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
+import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -18,11 +20,14 @@ from domain.errors import (
     UnitOfWorkError,
     ValidationError,
 )
+from infrastructure.database import open_units, retrying
 from infrastructure.database.base_repository import BaseRepository
 from infrastructure.database.database import Database
-from infrastructure.database.session import TWO_THREADS, UnitSession
+from infrastructure.database.guards import TWO_THREADS
+from infrastructure.database.session import UnitSession
 
 E = TypeVar("E")
+T = TypeVar("T")
 _Repository = TypeVar("_Repository", bound=BaseRepository[Any])
 
 _LEVELS = ("READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE")
@@ -70,11 +75,15 @@ class BaseUnitOfWork:
         self._database = database
         self._read_only = read_only
         self._isolation_level = isolation_level
+        self._made_at = _place_of_caller()
+        self._reset()
+
+    def _reset(self) -> None:
         self._lock = threading.RLock()
         self._session: UnitSession | None = None
         self._repositories: dict[Any, Any] = {}
         self._hooks: list[Callable[[], object]] = []
-        self._was_left = False
+        self._was_left = self._stored = False
 
     # -- the block -------------------------------------------------------------------------
 
@@ -103,18 +112,33 @@ class BaseUnitOfWork:
         if busy:  # a statement of another thread is under way; its connection is in use
             self._lock.acquire()
         try:
-            if error is None:
+            if error is None and not session.inherited:
                 self._refuse_to_lose(session)
                 if busy:
                     raise UnitOfWorkError(TWO_THREADS)
         finally:
-            self._hooks.clear()
-            self._repositories.clear()
-            self._session, self._was_left = None, True
             try:
-                session.leave()
+                self._leave(session)
             finally:
                 self._lock.release()
+
+    def _leave(self, session: UnitSession) -> None:
+        self._hooks.clear()
+        self._repositories.clear()
+        self._session, self._was_left = None, True
+        session.leave()
+
+    def __del__(self) -> None:
+        session: UnitSession | None = self.__dict__.get("_session")
+        if session is None or not session.is_open or sys.is_finalizing():
+            return
+        what = "a unit of work was thrown away inside its block; write: with UnitOfWork() as uow:"
+        warnings.warn_explicit(what, ResourceWarning, *self._made_at)
+        if session.has_unsaved():
+            what = "a unit of work was thrown away without commit(): its changes are not stored"
+            warnings.warn_explicit(what, UncommittedChangesWarning, *self._made_at)
+        if not session.busy:  # otherwise the pool takes the connection back, later
+            self._leave(session)
 
     def _refuse_to_lose(self, session: UnitSession) -> None:
         session.refuse_lost_changes()
@@ -147,11 +171,13 @@ class BaseUnitOfWork:
             session.finish_reading()
         else:
             session.store()
+            self._stored = True
         self._run_hooks()
 
     def rollback(self) -> None:
         """Undo everything since the last commit. Afterwards the unit is usable, whatever was."""
         session = self._open()
+        session.refuse_in_child()
         self._refuse_inside_savepoint(session, "rollback")
         if not self._lock.acquire(blocking=False):
             raise UnitOfWorkError(TWO_THREADS)
@@ -177,6 +203,41 @@ class BaseUnitOfWork:
         """Call this once, after the outermost COMMIT; not if what it belongs to is undone."""
         self._usable()
         self._hooks.append(hook)
+
+    def run(
+        self, work: Callable[[Self], T], *, attempts: int | None = None, timeout: float = 30.0
+    ) -> T:
+        """Call ``work(uow)`` in a fresh unit like this one, commit, and return what it returned.
+
+        Where another transaction came in between (a serialization failure, a
+        deadlock, a lock that was not granted, a changed version), the whole unit is
+        run again: ``work`` must load what it needs itself, and have no effects
+        elsewhere; those go into ``after_commit``. No attempt begins after
+        ``timeout`` seconds or beyond ``attempts``; then the last error is raised.
+        What ``work`` has committed itself is never run again.
+        """
+        retrying.refuse_lazy_work(work)
+        open_units.refuse_inside_another(self._database or Database.default())
+        limits = retrying.Attempts(attempts, timeout)
+        while True:
+            unit = self._anew()
+            try:
+                return unit._run_once(work)
+            except KitError as error:
+                if unit._stored or not limits.again(error):
+                    raise
+
+    def _anew(self) -> Self:
+        unit = copy.copy(self)
+        unit._reset()
+        return unit
+
+    def _run_once(self, work: Callable[[Self], T]) -> T:
+        with self:
+            result = work(self)
+            retrying.refuse_lazy_result(result)
+            self.commit()
+        return result
 
     def _run_hooks(self) -> None:
         hooks, self._hooks = self._hooks, []
@@ -226,6 +287,14 @@ class BaseUnitOfWork:
         session = self._open()
         session.check()
         return session
+
+
+def _place_of_caller() -> tuple[str, int]:
+    """Where a unit is made, in the words of ``warnings``: file and line."""
+    frame = sys._getframe(1)
+    while frame.f_code.co_name == "__init__" and frame.f_back is not None:
+        frame = frame.f_back
+    return frame.f_code.co_filename, frame.f_lineno
 
 
 class _Injected:

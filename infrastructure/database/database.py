@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 import math
 import os
 import re
 import threading
-import weakref
 from collections.abc import Callable
 from datetime import UTC, datetime
 from types import TracebackType
@@ -17,13 +15,12 @@ from sqlalchemy import URL, Connection, MetaData, event, make_url
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import ArgumentError
 
-from domain.errors import CommitOutcomeUnknown, KitError, ValidationError
+from domain.errors import CommitOutcomeUnknown, DatabaseUnavailable, KitError, ValidationError
+from infrastructure.database import forks
 from infrastructure.database.dialects import Settings, dialect_named
 from infrastructure.database.errors import translate
 
 DEFAULT_URL = "sqlite:///app.db"
-
-_living: weakref.WeakSet[Database] = weakref.WeakSet()
 
 
 class Database:
@@ -68,12 +65,13 @@ class Database:
         self.engine = self.dialect.engine(self.settings)
         self.reader = self.dialect.reader(self.settings, self.engine)
         self.streamer = self.dialect.streamer(self.engine, self.reader)
+        self._connections = forks.Connections()
         for dialect in {self.engine.dialect, self.reader.dialect}:
             event.listen(dialect, "handle_error", _handle_error)
         for engine in {self.engine, self.reader}:
             event.listen(engine, "after_cursor_execute", _notice_writes)
-        _watch_forks()
-        _living.add(self)
+            self._connections.watch(engine)
+        forks.tell(self)
 
     @classmethod
     def default(cls) -> Database:
@@ -119,8 +117,24 @@ class Database:
     def __repr__(self) -> str:
         return f"Database({self.url!r})"
 
+    def was_committed(self, transaction: object, error: CommitOutcomeUnknown) -> bool:
+        """Whether a COMMIT was done whose answer was lost; raises where nothing was stored.
+
+        False if the server cannot tell. It is asked for as long as a connection may take, twice.
+        """
+        patience = 2 * self.settings.connect_timeout
+        outcome = self.dialect.outcome(self.engine, transaction, patience)
+        if outcome is False:
+            lost = DatabaseUnavailable(f"{self.url}: {_NOTHING_STORED}")
+            lost.driver_error = error.driver_error
+            raise lost from None
+        return outcome is True
+
     def after_fork(self) -> None:
         """Forget the parent's connections, without closing them for the parent."""
+        Database._default_lock = threading.Lock()  # whoever held it is not in this process
+        if not self.exclusive:
+            self._connections.leave_to_parent()
         for engine in {self.engine, self.reader}:
             self.dialect.forked(self.settings, engine)
 
@@ -173,7 +187,11 @@ def _handle_error(context: ExceptionContext) -> KitError | None:
     return error
 
 
-_UNKNOWN = "the connection was lost during COMMIT: look whether the changes are stored"
+_UNKNOWN = (
+    "the connection was lost during COMMIT, and the database could not tell what became of it: "
+    "look whether the changes are stored"
+)
+_NOTHING_STORED = "the connection was lost before COMMIT was done: nothing is stored"
 
 
 def _notice_writes(
@@ -212,14 +230,3 @@ def _is_write(statement: str) -> bool:
 
 def _nobody() -> None:
     return None
-
-
-@functools.cache
-def _watch_forks() -> None:
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=_after_fork)
-
-
-def _after_fork() -> None:
-    for database in list(_living):
-        database.after_fork()

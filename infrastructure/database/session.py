@@ -6,76 +6,35 @@ transactions must not be changed any more.
 
 from __future__ import annotations
 
-import functools
+import os
 import threading
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ScalarResult, event
-from sqlalchemy import exc as sql_errors
 from sqlalchemy import inspect as state_of
 from sqlalchemy.orm import InstanceState, SessionTransaction
 from sqlalchemy.orm.attributes import set_committed_value
-from sqlalchemy.orm.exc import StaleDataError
 from sqlmodel import Session
 
 from domain.errors import (
+    CommitOutcomeUnknown,
     DatabaseUnavailable,
     KitError,
     LockTimeout,
     ReadOnlyViolation,
     UnitOfWorkError,
 )
-from infrastructure.database import aggregates
+from infrastructure.database import aggregates, open_units
 from infrastructure.database.database import Database
 from infrastructure.database.flushing import Mark, Tracker
+from infrastructure.database.guards import guarded, owned
 from infrastructure.database.models import json_changes
 from infrastructure.database.models.rules import rules_of
 from infrastructure.database.refreshing import read_again
 from infrastructure.database.settled import Settled, detach
-
-_Method = TypeVar("_Method", bound=Callable[..., Any])
-
-_active: ContextVar[tuple[weakref.ref[Any], ...]] = ContextVar("kit_units", default=())
-
-
-def _guarded(method: _Method, *, begins: bool = True) -> _Method:
-    """Refuse misuse, allow one thread at a time, and let errors out without the driver's."""
-
-    @functools.wraps(method)
-    def call(self: UnitSession, *args: Any, **options: Any) -> Any:
-        if not self.lock.acquire(blocking=False):
-            raise UnitOfWorkError(TWO_THREADS)
-        try:
-            self.check()
-            if begins and not self.begun:
-                self.begin_unit()
-            return method(self, *args, **options)
-        except KitError as error:
-            if error.driver_error is not None:
-                error.__cause__ = None  # its text may hold values of the row
-                self.fail(error)
-            raise
-        except StaleDataError:
-            raise self.failed_with(self.tracker.conflict()) from None
-        except sql_errors.TimeoutError:
-            raise self.failed_with(self._no_connection()) from None
-        finally:
-            self.lock.release()
-
-    return cast(_Method, call)
-
-
-def _owned(instead: str) -> Callable[..., Any]:
-    """In place of a method that would go behind the unit's back."""
-
-    def refuse(*_: Any, **__: Any) -> Any:
-        raise UnitOfWorkError(f"the unit owns the transaction; use {instead}")
-
-    return refuse
 
 
 class UnitSession(Session):
@@ -102,12 +61,14 @@ class UnitSession(Session):
         self.lock = lock
         self.read_only = read_only
         self.tracker = Tracker(self, database)
+        self.process = os.getpid()
         self.begun = self.wrote = self.committing = self.left = False
-        self.depth = self.finished = 0
+        self.depth = self.finished = self.busy = 0
         self.failure: BaseException | None = None
         self.failed_at = 0
         self.settled = Settled()
         self.cursors: list[ScalarResult[Any]] = []
+        open_units.register(self)
 
     # -- what state it is in ---------------------------------------------------------------
 
@@ -115,6 +76,7 @@ class UnitSession(Session):
         """Raise if the unit cannot be used."""
         if self.left:
             raise UnitOfWorkError("the block was left; open a new unit of work")
+        self.refuse_in_child()
         if self.failure is not None:
             raise UnitOfWorkError(
                 "the unit has failed; call rollback(), or leave the block and begin again"
@@ -133,24 +95,30 @@ class UnitSession(Session):
 
     def begin_unit(self) -> None:
         """Refuse a second writing unit in the same context: it would wait for itself."""
-        others = [unit for ref in _active.get() if (unit := ref()) is not None and unit.begun]
-        for other in others:
-            self._refuse_beside(other)
-        _active.set(tuple(weakref.ref(unit) for unit in [*others, self]))
+        open_units.refuse_beside_others(self)
+        open_units.register(self)  # it may have been entered in another context
         self.begun = True
 
-    def _refuse_beside(self, other: UnitSession) -> None:
-        if other.database.key != self.database.key:
-            return
-        if not self.read_only and not other.read_only:
-            raise UnitOfWorkError(
-                "a writing unit is open here already and this one would wait for it; use that "
-                "one, with savepoint() for a part that may fail"
-            )
-        if self.database.exclusive:
-            raise UnitOfWorkError("a memory database serves one unit at a time; leave that one")
+    @property
+    def is_open(self) -> bool:
+        """Whether it was entered in this process, and not left yet."""
+        return not (self.left or self.inherited)
 
-    def _no_connection(self) -> KitError:
+    @property
+    def inherited(self) -> bool:
+        """Whether this process was forked while the unit was open; memory was copied with it."""
+        return self.process != os.getpid() and not self.database.exclusive
+
+    def refuse_in_child(self) -> None:
+        """Raise if the transaction is that of a parent process."""
+        if self.inherited:
+            raise UnitOfWorkError(
+                "the unit was opened before this process was forked, and stays with the parent; "
+                "open one here"
+            )
+
+    def no_connection(self) -> KitError:
+        """The error for a pool that had nothing to give."""
         if self.database.exclusive:
             return LockTimeout("another thread is using the memory database, which serves one")
         return DatabaseUnavailable(
@@ -203,13 +171,25 @@ class UnitSession(Session):
         self._forget_transaction()
 
     def _send_commit(self) -> None:
+        dialect = self.database.dialect
+        transaction = dialect.transaction_of(super().connection())
         self.committing = True
         try:
             super().commit()
+        except CommitOutcomeUnknown as error:
+            self._forget_connection()
+            if not self.database.was_committed(transaction, error):
+                raise
+            self.failure = None
         finally:
             self.committing = False
 
-    _commit = _guarded(_send_commit)
+    def _forget_connection(self) -> None:
+        """Let go of what is lost already, without asking it to roll back."""
+        self.settle()
+        super().invalidate()
+
+    _commit = guarded(_send_commit)
 
     def finish_reading(self) -> None:
         """End the transaction of a read-only unit; like COMMIT, but there is nothing to store."""
@@ -231,6 +211,9 @@ class UnitSession(Session):
 
     def leave(self) -> None:
         """End whatever is going on, and give the connection back."""
+        if self.inherited:
+            self.left = True
+            return
         try:
             self.undo()
         finally:
@@ -304,12 +287,12 @@ class UnitSession(Session):
         super().connection()  # SAVEPOINT is sent now, for those who use the driver directly
         return nested
 
-    _begin_savepoint = _guarded(_make_savepoint)
+    _begin_savepoint = guarded(_make_savepoint)
 
     def _send_release(self, nested: SessionTransaction) -> None:
         nested.commit()
 
-    _release = _guarded(_send_release)
+    _release = guarded(_send_release)
 
     def _undo_savepoint(self, nested: SessionTransaction | None, since: Mark) -> None:
         mark = self.failed_at
@@ -343,16 +326,16 @@ class UnitSession(Session):
     # -- what SQLAlchemy offers, guarded ---------------------------------------------------
 
     if not TYPE_CHECKING:  # the types stay those of Session
-        add = _guarded(Session.add, begins=False)
-        delete = _guarded(Session.delete, begins=False)
-        connection = _guarded(Session.connection)
-        get = _guarded(Session.get)
-        merge = _guarded(Session.merge)
-        refresh = _guarded(Session.refresh)
-        scalar = _guarded(Session.scalar)
-        scalars = _guarded(Session.scalars)
-        execute = _guarded(Session.execute)
-        exec = _guarded(Session.exec)
+        add = guarded(Session.add, begins=False)
+        delete = guarded(Session.delete, begins=False)
+        connection = guarded(Session.connection)
+        get = guarded(Session.get)
+        merge = guarded(Session.merge)
+        refresh = guarded(Session.refresh)
+        scalar = guarded(Session.scalar)
+        scalars = guarded(Session.scalars)
+        execute = guarded(Session.execute)
+        exec = guarded(Session.exec)
 
     def flush(self, objects: Any = None) -> None:
         """Validate, then write what is new, changed or deleted."""
@@ -366,22 +349,19 @@ class UnitSession(Session):
         super().flush()
         self.tracker.finish()
 
-    _flush_validated = _guarded(_validate_and_flush)
+    _flush_validated = guarded(_validate_and_flush)
 
     def _clear_the_way(self) -> None:
         self.tracker.check_recent_twins()
         self.flush()
 
-    ready = _guarded(_clear_the_way)
+    ready = guarded(_clear_the_way)
     """Begin, and write what is waiting: what is wrong with that is said before more is queued."""
 
     if not TYPE_CHECKING:
-        commit = prepare = _owned("uow.commit()")
-        rollback = close = reset = invalidate = _owned("uow.rollback()")
-        begin = begin_nested = __enter__ = _owned("uow.savepoint()")
-
-
-TWO_THREADS = "two threads use this unit at the same time; give each a unit of its own"
+        commit = prepare = owned("uow.commit()")
+        rollback = close = reset = invalidate = owned("uow.rollback()")
+        begin = begin_nested = __enter__ = owned("uow.savepoint()")
 
 
 @event.listens_for(UnitSession, "after_rollback")

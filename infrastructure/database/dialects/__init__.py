@@ -14,8 +14,10 @@ from infrastructure.database.dialects.base import (
     Statement,
     Violation,
 )
+from infrastructure.database.dialects.failures import RUN_AGAIN
 
 __all__ = [
+    "RUN_AGAIN",
     "Dialect",
     "Migration",
     "MigrationError",

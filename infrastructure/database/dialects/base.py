@@ -120,6 +120,17 @@ class Dialect(ABC):
     def forked(self, settings: Settings, engine: Engine) -> None:
         """Make an engine usable in a forked child."""
 
+    def transaction_of(self, connection: Connection) -> object:
+        """What to call the transaction afterwards; asked before COMMIT of whoever may write."""
+        return None
+
+    def outcome(self, engine: Engine, transaction: object, patience: float) -> bool | None:
+        """Whether a transaction was committed whose answer was lost; None if nobody can tell.
+
+        ``transaction`` is what ``transaction_of`` gave, ``patience`` in seconds.
+        """
+        return None
+
     @abstractmethod
     def migrating(self, engine: Engine, lock_timeout: float) -> AbstractContextManager[Migration]:
         """One transaction for a migration, with no other migration anywhere beside it.

@@ -28,7 +28,7 @@ from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.types import TypeEngine
 
 from domain import errors
-from infrastructure.database.dialects import postgresql_bulk
+from infrastructure.database.dialects import postgresql_bulk, postgresql_outcome
 from infrastructure.database.dialects.base import (
     Dialect,
     Migration,
@@ -37,31 +37,7 @@ from infrastructure.database.dialects.base import (
     Statement,
     Violation,
 )
-
-_FAILURES: Mapping[str, type[errors.KitError]] = {
-    "23000": errors.ConflictError,
-    "23001": errors.ForeignKeyViolation,
-    "23502": errors.NotNullViolation,
-    "23503": errors.ForeignKeyViolation,
-    "23505": errors.UniqueViolation,
-    "23514": errors.CheckViolation,
-    "23P01": errors.ConflictError,
-    "25006": errors.ReadOnlyViolation,
-    "25P03": errors.DatabaseUnavailable,
-    "40001": errors.SerializationFailure,
-    "40P01": errors.Deadlock,
-    "55P03": errors.LockTimeout,
-    "57014": errors.TransientError,
-    "57P01": errors.DatabaseUnavailable,
-    "57P02": errors.DatabaseUnavailable,
-    "57P03": errors.DatabaseUnavailable,
-}
-_FAMILIES: Mapping[str, type[errors.KitError]] = {
-    "08": errors.DatabaseUnavailable,
-    "53": errors.DatabaseUnavailable,
-    "58": errors.DatabaseUnavailable,
-}
-
+from infrastructure.database.dialects.failures import error_for
 
 # The driver converts times with the zone of the session, and fails near the ends of the calendar.
 _STARTUP = ["-c timezone=UTC"]
@@ -76,12 +52,13 @@ class PostgreSQL(Dialect):
 
     def engine(self, settings: Settings) -> Engine:
         engine = _engine(settings)
+        event.listen(engine, "connect", postgresql_outcome.note_incarnation)
         timeouts = {
             "statement_timeout": settings.statement_timeout,
             "lock_timeout": settings.lock_timeout,
         }
         commands = [
-            f"SET LOCAL {name} = {round(seconds * 1000)}"
+            f"SET LOCAL {name} = {max(1, round(seconds * 1000))}"
             for name, seconds in timeouts.items()
             if seconds is not None
         ]
@@ -110,6 +87,12 @@ class PostgreSQL(Dialect):
     def forked(self, settings: Settings, engine: Engine) -> None:
         engine.dispose(close=False)
 
+    def transaction_of(self, connection: Connection) -> object:
+        return postgresql_outcome.transaction_of(connection)
+
+    def outcome(self, engine: Engine, transaction: object, patience: float) -> bool | None:
+        return postgresql_outcome.outcome(engine, transaction, patience)
+
     def migrating(self, engine: Engine, lock_timeout: float) -> AbstractContextManager[Migration]:
         from infrastructure.database.dialects import postgresql_migration
 
@@ -122,7 +105,7 @@ class PostgreSQL(Dialect):
 
     def failure(self, context: ExceptionContext) -> type[errors.KitError] | None:
         state = getattr(context.original_exception, "sqlstate", None) or ""
-        known = _FAILURES.get(state) or _FAMILIES.get(state[:2])
+        known = error_for(state, state[:2])
         if known is None and (context.is_disconnect or _while_connecting(context)):
             return errors.DatabaseUnavailable
         return known

@@ -43,6 +43,7 @@ from sqlalchemy.pool import QueuePool
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from domain import errors
+from infrastructure.database.dialects import sqlite_timeout
 from infrastructure.database.dialects.base import (
     Dialect,
     Migration,
@@ -53,34 +54,11 @@ from infrastructure.database.dialects.base import (
     many_inserted,
     many_updated,
 )
+from infrastructure.database.dialects.failures import error_for
 
 _READ_ONLY = "kit_read_only"
 _FEW = 500
 _PATTERN = 10_000
-
-_FAILURES: Mapping[str, type[errors.KitError]] = {
-    "SQLITE_BUSY_SNAPSHOT": errors.SerializationFailure,
-    "SQLITE_CONSTRAINT_UNIQUE": errors.UniqueViolation,
-    "SQLITE_CONSTRAINT_PRIMARYKEY": errors.UniqueViolation,
-    "SQLITE_CONSTRAINT_ROWID": errors.UniqueViolation,
-    "SQLITE_CONSTRAINT_FOREIGNKEY": errors.ForeignKeyViolation,
-    "SQLITE_CONSTRAINT_NOTNULL": errors.NotNullViolation,
-    "SQLITE_CONSTRAINT_CHECK": errors.CheckViolation,
-}
-_FAMILIES: Mapping[str, type[errors.KitError]] = {
-    "SQLITE_CONSTRAINT": errors.ConflictError,
-    "SQLITE_BUSY": errors.LockTimeout,
-    "SQLITE_LOCKED": errors.LockTimeout,
-    "SQLITE_READONLY": errors.ReadOnlyViolation,
-    "SQLITE_INTERRUPT": errors.TransientError,
-    "SQLITE_CANTOPEN": errors.DatabaseUnavailable,
-    "SQLITE_CORRUPT": errors.DatabaseUnavailable,
-    "SQLITE_FULL": errors.DatabaseUnavailable,
-    "SQLITE_IOERR": errors.DatabaseUnavailable,
-    "SQLITE_NOTADB": errors.DatabaseUnavailable,
-    "SQLITE_NOMEM": errors.DatabaseUnavailable,
-    "SQLITE_PERM": errors.DatabaseUnavailable,
-}
 
 
 class SQLite(Dialect):
@@ -107,6 +85,8 @@ class SQLite(Dialect):
         event.listen(engine, "connect", _Connect(wait, wal=not self.exclusive(settings)))
         event.listen(engine, "begin", _begin)
         event.listen(engine, "reset", _reset)
+        if settings.statement_timeout is not None:
+            sqlite_timeout.limit(engine, settings.statement_timeout)
         return engine
 
     def reader(self, settings: Settings, engine: Engine) -> Engine:
@@ -139,8 +119,7 @@ class SQLite(Dialect):
 
     def failure(self, context: ExceptionContext) -> type[errors.KitError] | None:
         name = getattr(context.original_exception, "sqlite_errorname", "")
-        family = "_".join(name.split("_")[:2])
-        return _FAILURES.get(name) or _FAMILIES.get(family)
+        return error_for(name, "_".join(name.split("_")[:2]))
 
     def violation(self, context: ExceptionContext, kind: type[errors.ConflictError]) -> Violation:
         if kind is errors.ForeignKeyViolation:

@@ -1,0 +1,58 @@
+"""A forked child leaves its parent's connections alone, and its parent's units."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import weakref
+from functools import cache
+from typing import Any, Protocol
+
+from sqlalchemy import Engine, event
+
+
+class Forked(Protocol):
+    """Something that has to be told that this is another process now."""
+
+    def after_fork(self) -> None:
+        """Called in the child, before anything else runs there."""
+        ...
+
+
+_living: weakref.WeakSet[Forked] = weakref.WeakSet()
+
+
+def tell(database: Forked) -> None:
+    """Call its ``after_fork`` in each child of this process, as long as it lives."""
+    _watch()
+    _living.add(database)
+
+
+@cache
+def _watch() -> None:
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=_tell_all)
+
+
+def _tell_all() -> None:
+    for database in list(_living):
+        database.after_fork()
+
+
+class Connections:
+    """All connections of some engines, those in use included."""
+
+    def __init__(self) -> None:
+        self._records: weakref.WeakSet[Any] = weakref.WeakSet()
+
+    def watch(self, engine: Engine) -> None:
+        """Remember whatever this engine connects from now on."""
+        records = self._records
+        event.listen(engine, "connect", lambda _, record: records.add(record))
+
+    def leave_to_parent(self) -> None:
+        """Never roll back, close or collect them here: the socket, the file is the parent's."""
+        for record in self._records:
+            record.fairy_ref = None  # the pool takes it for given back, and does not reset it
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(record.dbapi_connection))
+        self._records.clear()

@@ -1,0 +1,57 @@
+"""What stands before every use of a session."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+from sqlalchemy import exc as sql_errors
+from sqlalchemy.orm.exc import StaleDataError
+
+from domain.errors import KitError, UnitOfWorkError
+
+TWO_THREADS = "two threads use this unit at the same time; give each a unit of its own"
+
+_Method = TypeVar("_Method", bound=Callable[..., Any])
+
+
+def guarded(method: _Method, *, begins: bool = True) -> _Method:
+    """Refuse misuse, allow one thread at a time, and let errors out without the driver's.
+
+    For methods of a ``UnitSession``.
+    """
+
+    @functools.wraps(method)
+    def call(self: Any, *args: Any, **options: Any) -> Any:
+        if not self.lock.acquire(blocking=False):
+            raise UnitOfWorkError(TWO_THREADS)
+        self.busy += 1
+        try:
+            self.check()
+            if begins and not self.begun:
+                self.begin_unit()
+            return method(self, *args, **options)
+        except KitError as error:
+            if error.driver_error is not None:
+                error.__cause__ = None  # its text may hold values of the row
+                self.fail(error)
+            raise
+        except StaleDataError:
+            raise self.failed_with(self.tracker.conflict()) from None
+        except sql_errors.TimeoutError:
+            raise self.failed_with(self.no_connection()) from None
+        finally:
+            self.busy -= 1
+            self.lock.release()
+
+    return cast(_Method, call)
+
+
+def owned(instead: str) -> Callable[..., Any]:
+    """In place of a method that would go behind the unit's back."""
+
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise UnitOfWorkError(f"the unit owns the transaction; use {instead}")
+
+    return refuse

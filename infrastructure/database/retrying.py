@@ -1,0 +1,96 @@
+"""Running a whole unit again: after which errors, how often, and how long apart."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import math
+import random
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+from typing import Any
+
+from domain.errors import KitError, UnitOfWorkError, ValidationError
+from infrastructure.database.dialects import RUN_AGAIN
+
+_FIRST = 0.005
+_LONGEST = 0.5
+
+
+class Attempts:
+    """Bounded by number and by time. ``timeout`` is in seconds, for all of them together."""
+
+    def __init__(self, attempts: int | None, timeout: float) -> None:
+        errors = {}
+        if attempts is not None and (not _is_whole(attempts) or attempts < 1):
+            errors["attempts"] = "must be a whole number above zero, or None for no bound"
+        if not _is_number(timeout) or not 0 < timeout < math.inf:
+            errors["timeout"] = "must be a number of seconds above zero"
+        if errors:
+            raise ValidationError("run()", errors)
+        self._most = attempts
+        self._made = 0
+        self._began = time.monotonic()
+        self._timeout = timeout
+
+    def again(self, error: KitError) -> bool:
+        """Wait before the next attempt; False if there is to be none."""
+        if not isinstance(_first_error(error), RUN_AGAIN):
+            return False
+        self._made += 1
+        spent = time.monotonic() - self._began
+        if self._made == self._most or spent >= self._timeout:
+            error.add_note(f"run() gave up after {self._made} attempts in {spent:.1f} s")
+            return False
+        time.sleep(min(self._pause(), self._timeout - spent))
+        return True
+
+    def _pause(self) -> float:
+        # Full jitter: those who met are not to meet again. Exponential Backoff And Jitter,
+        # AWS Architecture Blog, 2015.
+        longest = min(_LONGEST, _FIRST * 2 ** min(self._made, 20))
+        return random.uniform(0, longest)  # noqa: S311 -- not a secret
+
+
+def _first_error(error: KitError) -> BaseException:
+    """What failed the unit, also where the work went on after it and was refused."""
+    if isinstance(error, UnitOfWorkError) and isinstance(error.__cause__, KitError):
+        return error.__cause__
+    return error
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: object) -> bool:
+    return _is_whole(value) or isinstance(value, float)
+
+
+_LAZY = "run() needs a plain function: a generator or coroutine would run after the unit was left"
+
+
+def refuse_lazy_work(work: Callable[..., Any]) -> None:
+    """Refuse what does nothing when it is called."""
+    if not callable(work):
+        raise UnitOfWorkError(
+            f"run() needs a function that takes the unit, not {type(work).__name__}"
+        )
+    inner: Any = work
+    while isinstance(inner, functools.partial):
+        inner = inner.func
+    for function in (inner, getattr(inner, "__call__", None)):  # noqa: B004 -- of an object, too
+        if (
+            inspect.isgeneratorfunction(function)
+            or inspect.iscoroutinefunction(function)
+            or inspect.isasyncgenfunction(function)
+        ):
+            raise UnitOfWorkError(_LAZY)
+
+
+def refuse_lazy_result(result: object) -> None:
+    """Refuse what has still to be run: the unit is over by then."""
+    if isinstance(result, (Generator, map, filter, Awaitable, AsyncIterator)):
+        if inspect.iscoroutine(result):
+            result.close()
+        raise UnitOfWorkError(f"{_LAZY}; return a list instead of {type(result).__name__}")
