@@ -143,6 +143,8 @@ class BaseUnitOfWork:
     def _refuse_to_lose(self, session: UnitSession) -> None:
         session.refuse_lost_changes()
         self._refuse_changes_when_reading(session)
+        if session.judged and session.failure is None:
+            session.finish_reading()
         if session.has_unsaved():
             warnings.warn(
                 "the block was left without commit(): its changes are not stored",

@@ -60,6 +60,7 @@ class UnitSession(Session):
         self.database = database
         self.lock = lock
         self.read_only = read_only
+        self.judged = read_only and isolation_level == "SERIALIZABLE"
         self.tracker = Tracker(self, database)
         self.process = os.getpid()
         self.begun = self.wrote = self.committing = self.left = False
@@ -191,8 +192,20 @@ class UnitSession(Session):
 
     _commit = guarded(_send_commit)
 
+    def _end_reading(self) -> None:
+        super().commit()
+
+    _commit_reading = guarded(_end_reading)
+
     def finish_reading(self) -> None:
-        """End the transaction of a read-only unit; like COMMIT, but there is nothing to store."""
+        """End the transaction of a read-only unit; like COMMIT, but there is nothing to store.
+
+        At SERIALIZABLE what was read counts only after a COMMIT, which may fail: a server
+        leaves out of account what a transaction read that is rolled back (Fekete, O'Neil
+        and O'Neil, A Read-Only Transaction Anomaly Under Snapshot Isolation, 2004).
+        """
+        if self.judged and self.in_transaction():
+            self._commit_reading()
         self.settle()
         self._send_rollback()
         self._forget_transaction()

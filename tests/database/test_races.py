@@ -19,6 +19,8 @@ from infrastructure.database import BaseUnitOfWork, Database, Model, Versioned
 
 WORKERS = 8
 
+pytestmark = pytest.mark.timeout(600)  # thousands of units in a soak
+
 
 class RaceCounter(Model, table=True):
     __tablename__: ClassVar[str] = "race_counters"
@@ -60,6 +62,18 @@ def _increment_in_units(database: Database, rounds: int) -> None:
         with BaseUnitOfWork(database) as uow:
             uow.repository(RaceCounter).require(1, for_update=locked).value += 1
             uow.commit()
+
+
+def increment_by_running(url: str, rounds: int) -> Outcome:
+    """Without a lock at SERIALIZABLE: whoever comes in between is noticed, and runs again."""
+    with Database(url) as database:
+        for _ in range(rounds):
+            BaseUnitOfWork(database, isolation_level="SERIALIZABLE").run(_increment)
+    return Outcome(rounds, 0)
+
+
+def _increment(uow: BaseUnitOfWork) -> None:
+    uow.repository(RaceCounter).require(1).value += 1
 
 
 def increment_in_one_unit(url: str, rounds: int) -> Outcome:
@@ -138,7 +152,7 @@ def tables() -> list[Any]:
 
 @pytest.fixture
 def rounds(soak: bool) -> int:
-    return 200 if soak else 25
+    return 1000 if soak else 25
 
 
 @pytest.fixture
@@ -182,6 +196,15 @@ def test_a_bare_engine_loses_updates_that_it_acknowledged(race: Race, counters: 
 
 def test_units_of_many_processes_lose_nothing(race: Race, counters: Database, rounds: int) -> None:
     told = race(increment_in_units)
+
+    assert told == (WORKERS * rounds, 0)
+    assert value_of(counters, RaceCounter) == WORKERS * rounds
+
+
+def test_units_that_are_run_again_lose_nothing(
+    race: Race, counters: Database, rounds: int
+) -> None:
+    told = race(increment_by_running)
 
     assert told == (WORKERS * rounds, 0)
     assert value_of(counters, RaceCounter) == WORKERS * rounds

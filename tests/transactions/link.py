@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import struct
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Literal
 
@@ -27,11 +28,21 @@ class Link:
         self.port: int = self._listener.getsockname()[1]
         self.cut: Cut | None = None
         self.cuts = 0
+        self.before_cut: Callable[[], None] = lambda: None
+        """What happens to the server before the client learns that the link is broken."""
+        self._happening = threading.Lock()
         self._kept: list[socket.socket] = []
         threading.Thread(target=self._accept, daemon=True).start()
 
-    def close(self) -> None:
+    def stop_listening(self) -> None:
+        """From now on nobody can connect; what is connected stays so."""
+        self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
+
+    def close(self) -> None:
+        """End everything."""
+        with suppress(OSError):
+            self.stop_listening()
         for each in self._kept:
             each.close()
 
@@ -41,7 +52,11 @@ class Link:
                 client, _ = self._listener.accept()
             except OSError:
                 return  # closed
-            server = socket.create_connection(self._server)
+            try:
+                server = socket.create_connection(self._server)
+            except OSError:
+                client.close()  # as the server would
+                continue
             for each in (client, server):
                 each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             commit = threading.Event()
@@ -68,6 +83,9 @@ class Link:
                     self._kept.append(server)
                     _end(client)
                     return
+                if cut == "before":
+                    _end(server)
+                self._meanwhile()
                 break
         _end(client)
         _end(server)
@@ -78,11 +96,18 @@ class Link:
         with suppress(OSError):
             while data := server.recv(1 << 16):
                 if commit.is_set():
+                    self._meanwhile()
                     break
                 client.sendall(data)
         if server not in self._kept:
             _end(server)
-        _end(client)
+        with self._happening:
+            _end(client)
+
+    def _meanwhile(self) -> None:
+        with self._happening:
+            happens, self.before_cut = self.before_cut, lambda: None
+            happens()
 
 
 def _end(end: socket.socket) -> None:
