@@ -83,9 +83,7 @@ class Link:
                     self._kept.append(server)
                     _end(client)
                     return
-                if cut == "before":
-                    _end(server)
-                self._meanwhile()
+                self._meanwhile(server if cut == "before" else None)
                 break
         _end(client)
         _end(server)
@@ -104,8 +102,10 @@ class Link:
         with self._happening:
             _end(client)
 
-    def _meanwhile(self) -> None:
-        with self._happening:
+    def _meanwhile(self, lost: socket.socket | None = None) -> None:
+        with self._happening:  # the client learns of it afterwards
+            if lost is not None:
+                _end(lost)
             happens, self.before_cut = self.before_cut, lambda: None
             happens()
 
