@@ -218,7 +218,6 @@ class BaseUnitOfWork:
         ``timeout`` seconds or beyond ``attempts``; then the last error is raised.
         What ``work`` has committed itself is never run again.
         """
-        retrying.refuse_lazy_work(work)
         open_units.refuse_inside_another(self._database or Database.default())
         limits = retrying.Attempts(attempts, timeout)
         while True:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import weakref
 from functools import cache
@@ -50,9 +49,10 @@ class Connections:
         records = self._records
         event.listen(engine, "connect", lambda _, record: records.add(record))
 
-    def leave_to_parent(self) -> None:
-        """Never roll back, close or collect them here: the socket, the file is the parent's."""
-        for record in self._records:
-            record.fairy_ref = None  # the pool takes it for given back, and does not reset it
-            ctypes.pythonapi.Py_IncRef(ctypes.py_object(record.dbapi_connection))
+    def taken(self) -> list[Any]:
+        """In a child: the pool's records of them, which the pool does not reset any more."""
+        records = list(self._records)
         self._records.clear()
+        for record in records:
+            record.fairy_ref = None
+        return records

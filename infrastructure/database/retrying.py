@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
 import math
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Generator
 
 from domain.errors import KitError, UnitOfWorkError, ValidationError
 from infrastructure.database.dialects import RUN_AGAIN
@@ -68,24 +66,6 @@ def _is_number(value: object) -> bool:
 
 
 _LAZY = "run() needs a plain function: a generator or coroutine would run after the unit was left"
-
-
-def refuse_lazy_work(work: Callable[..., Any]) -> None:
-    """Refuse what does nothing when it is called."""
-    if not callable(work):
-        raise UnitOfWorkError(
-            f"run() needs a function that takes the unit, not {type(work).__name__}"
-        )
-    inner: Any = work
-    while isinstance(inner, functools.partial):
-        inner = inner.func
-    for function in (inner, getattr(inner, "__call__", None)):  # noqa: B004 -- of an object, too
-        if (
-            inspect.isgeneratorfunction(function)
-            or inspect.iscoroutinefunction(function)
-            or inspect.isasyncgenfunction(function)
-        ):
-            raise UnitOfWorkError(_LAZY)
 
 
 def refuse_lazy_result(result: object) -> None:

@@ -58,7 +58,7 @@ def work(number):
         assert not {server} or not own & parents, "a connection of the parent was used"
 
 children = []
-for number in range(3):
+for number in range({children}):
     child = os.fork()
     if child == 0:
         try:
@@ -73,9 +73,9 @@ for step in range(20):
         uow.people.create(Person(name="x", email=f"parent.{{step}}@example.com"))
         uow.commit()
 codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
-assert codes == [0, 0, 0], codes
+assert codes == [0] * {children}, codes
 with UnitOfWork(database) as uow:
-    assert uow.people.count() == 80
+    assert uow.people.count() == 20 * ({children} + 1)
     assert server_side(uow) in parents, "the parent keeps its own"
 database.close()
 print("fine")
@@ -99,6 +99,116 @@ with UnitOfWork(database) as uow:
     uow.commit()
 with UnitOfWork(database) as uow:
     assert uow.people.count() == 2
+print("fine")
+"""
+
+INHERITED = """
+import gc, os, sys, traceback
+from sqlalchemy import text
+from domain import Person
+from domain.errors import DatabaseUnavailable, UnitOfWorkError
+from infrastructure.database import Database, Model
+from infrastructure.database.unit_of_work import UnitOfWork
+
+database = Database({url!r}, busy_timeout=5)
+database.create_all(Model.metadata)
+
+def refused(use):
+    try:
+        use()
+    except UnitOfWorkError as error:
+        assert "before this process was forked" in str(error), error
+        return True
+
+def use_what_is_the_parents(uow, reading, raw, people):
+    assert refused(lambda: people.count())
+    assert refused(lambda: uow.people.create(Person(name="c", email="c@example.com")))
+    assert refused(uow.commit) and refused(uow.rollback) and refused(reading.people.count)
+    assert ada.name == "ada", "what was loaded stays readable"
+    if {server}:  # not refused because of the parent's
+        with UnitOfWork(database) as own:
+            assert own.people.count() == 1
+        UnitOfWork(database).run(lambda own: own.people.count())
+        return
+    try:
+        UnitOfWork(database).run(lambda own: own.people.count())
+    except DatabaseUnavailable as error:
+        assert "forked while a unit was writing" in str(error), error
+
+with UnitOfWork(database) as uow:
+    ada = uow.people.create(Person(name="ada", email="ada@example.com"))
+    uow.commit()
+
+units = [UnitOfWork(database)]
+uow = units[0].__enter__()
+people = uow.people
+people.create(Person(name="x", email="x@example.com"))
+options = database.dialect.unit_options(read_only=True, isolation_level=None)
+raw = database.reader.connect().execution_options(**options)
+with UnitOfWork(database, read_only=True) as reading:
+    reading.people.count()
+    raw.execute(text("SELECT 1"))
+    children = []
+    for way in ("thrown away", "left", "left by an error", "ended", "kept"):
+        child = os.fork()
+        children.append(child)
+        if child:
+            continue
+        try:
+            use_what_is_the_parents(uow, reading, raw, people)
+            if way == "thrown away":
+                units.clear()
+                del uow, people
+                gc.collect()
+            elif way == "left":
+                uow.__exit__(None, None, None)
+            elif way == "left by an error":
+                uow.__exit__(ValueError, ValueError(), None)
+            database.close()
+        except Exception:
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0) if way == "kept" else sys.exit(0)  # everything is collected, at the end
+    codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+    assert codes == [0] * len(children), codes
+    reading.people.count()
+    assert raw.execute(text("SELECT 1")).scalar() == 1
+    raw.close()
+people.create(Person(name="y", email="y@example.com"))
+uow.commit()
+uow.__exit__(None, None, None)
+with UnitOfWork(database) as uow:
+    assert sorted(person.name for person in uow.people.get_all()) == ["ada", "x", "y"]
+database.close()
+print("fine")
+"""
+
+READING = """
+import os
+from domain import Team
+from infrastructure.database import Database, Model
+from infrastructure.database.unit_of_work import UnitOfWork
+
+database = Database({url!r}, busy_timeout=5)
+database.create_all(Model.metadata)
+with UnitOfWork(database) as uow:
+    uow.teams.create_many([Team(name=str(number)) for number in range(2000)])
+    uow.commit()
+with UnitOfWork(database, read_only=True) as uow:
+    teams = uow.teams.stream(batch_size=10)
+    next(teams)
+    child = os.fork()
+    if child == 0:
+        with UnitOfWork(database) as own:
+            own.teams.create(Team(name="of the child"))
+            own.commit()
+            assert own.teams.count() == 2001
+        os._exit(0)
+    assert sum(1 for _ in teams) == 1999
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+with UnitOfWork(database) as uow:
+    assert uow.teams.count() == 2001
+database.close()
 print("fine")
 """
 
@@ -150,7 +260,7 @@ def test_children_and_their_parent_work_at_the_same_time(
 ) -> None:
     url: Any = request.getfixturevalue(f"{backend}_url")
 
-    assert output(WORK.format(url=url, server=backend == "postgresql")) == "fine"
+    assert output(WORK.format(url=url, server=backend == "postgresql", children=8)) == "fine"
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -160,6 +270,24 @@ def test_a_unit_that_is_open_while_its_process_forks_goes_on(
     url: Any = request.getfixturevalue(f"{backend}_url")
 
     assert output(OPEN.format(url=url)) == "fine"
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_child_cannot_harm_the_open_units_of_its_parent(
+    request: pytest.FixtureRequest, backend: str
+) -> None:
+    url: Any = request.getfixturevalue(f"{backend}_url")
+
+    assert output(INHERITED.format(url=url, server=backend == "postgresql")) == "fine"
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_child_may_write_while_its_parent_reads(
+    request: pytest.FixtureRequest, backend: str
+) -> None:
+    url: Any = request.getfixturevalue(f"{backend}_url")
+
+    assert output(READING.format(url=url)) == "fine"
 
 
 def test_a_child_has_a_copy_of_a_memory_database() -> None:

@@ -49,8 +49,6 @@ def test_480_of_480_units_succeed(database: Database) -> None:
             with BaseUnitOfWork(database) as uow:
                 add(uow, id)
                 uow.commit()
-            with BaseUnitOfWork(database, read_only=True) as uow:
-                assert uow.repository(TxAccount).require(id).balance > 0
 
     in_threads(THREADS, work)
 
@@ -62,21 +60,23 @@ def test_480_of_480_units_succeed(database: Database) -> None:
 def test_an_engine_that_does_not_know_of_it_fails(postgresql_url: str, bouncer_url: str) -> None:
     """The control: a statement that was prepared elsewhere is not there."""
     engine = create_engine(bouncer_url, pool_size=THREADS)
-    refused: list[int] = []
+    refused: list[str] = []
 
     def work(number: int) -> None:
         for _ in range(UNITS):
             try:
                 with Session(engine) as session:
-                    session.scalar(text("SELECT :n::int"), {"n": number})
-                    session.scalar(text("SELECT 1"))
-            except DBAPIError:
-                refused.append(number)
+                    for query in ("SELECT CAST(:n AS integer)", "SELECT 1 + CAST(:n AS integer)"):
+                        session.scalar(text(query), {"n": number})
+                    session.commit()  # after a ROLLBACK, the driver would prepare anew
+            except DBAPIError as error:
+                refused.append(str(error.orig))
 
     in_threads(THREADS, work)
     engine.dispose()
 
     assert refused
+    assert all("prepared statement" in words for words in refused)
 
 
 def cause_lock_timeout(database: Database) -> None:

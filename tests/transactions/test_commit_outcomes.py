@@ -178,6 +178,17 @@ def test_the_whole_pool_may_lose_its_links_at_once(linked: tuple[Link, Database]
     assert_whole(database)
 
 
+def test_whoever_is_not_heard_of_any_more_is_ended(
+    link: tuple[Link, str], make_database: MakeDatabase
+) -> None:
+    """Otherwise the server might wait for this COMMIT for hours, and hold its locks."""
+    line, url = link
+    database = make_database(url, connect_timeout=1)
+
+    assert isinstance(store(database, line, "never heard of", "a"), DatabaseUnavailable)
+    assert store(database, line, None, "a") is None, "its unique key is free again"
+
+
 def test_where_nobody_can_be_asked_the_outcome_is_unknown(
     link: tuple[Link, str], make_database: MakeDatabase
 ) -> None:

@@ -141,5 +141,5 @@ def test_work_that_would_run_later_is_refused(
 
 
 def test_work_that_cannot_be_called_is_refused(database: Database) -> None:
-    with pytest.raises(UnitOfWorkError, match="a function that takes the unit, not int"):
+    with pytest.raises(TypeError, match="not callable"):
         BaseUnitOfWork(database).run(3)  # type: ignore[arg-type]

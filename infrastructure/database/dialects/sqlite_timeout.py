@@ -28,7 +28,7 @@ def limit(engine: Engine, seconds: float) -> None:
     def begin(connection: Connection, *_: Any) -> None:
         connection.info[_DEADLINE] = time.monotonic() + seconds
 
-    def end(_connection: sqlite3.Connection, record: Any, *_: Any) -> None:
+    def end(_connection: sqlite3.Connection, record: Any, _state: Any) -> None:
         record.info.pop(_DEADLINE, None)
 
     event.listen(engine, "connect", watch)
