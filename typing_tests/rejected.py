@@ -64,6 +64,13 @@ def wrong_arguments(uow: UnitOfWork, port: domain_ports.UnitOfWork) -> None:
     ADA.join(ADA)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
+def wrong_work(uow: UnitOfWork) -> None:
+    uow.run(len)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    uow.run(lambda: 1)  # type: ignore[misc, arg-type]  # pyright: ignore[reportArgumentType]
+    uow.run(repr, 3)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    uow.run(repr, attempts="3")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
 def wrong_results(uow: UnitOfWork) -> None:
     uow.people.first().name  # type: ignore[union-attr]  # pyright: ignore[reportOptionalMemberAccess]
     uow.people.get_by_id(1).name  # type: ignore[union-attr]  # pyright: ignore[reportOptionalMemberAccess]

@@ -98,6 +98,18 @@ def run_the_use_case() -> None:
     a_use_case(UnitOfWork())
 
 
+def count_people(uow: domain_ports.UnitOfWork) -> int:
+    return uow.people.count()
+
+
+def run_again(uow: UnitOfWork, port: domain_ports.UnitOfWork) -> None:
+    assert_type(uow.run(lambda uow: uow.people.require(1).name), str)
+    assert_type(uow.run(count_people, attempts=3, timeout=1.5), int)
+    assert_type(port.run(count_people), int)
+    assert_type(port.run(lambda uow: uow.people.get_all()), list[Person])
+    assert_type(BaseUnitOfWork().run(lambda uow: uow.repository(Tag).first()), Tag | None)
+
+
 # -- what is inferred -----------------------------------------------------------------------------
 
 
