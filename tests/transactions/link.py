@@ -44,7 +44,7 @@ class Link:
         with suppress(OSError):
             self.stop_listening()
         for each in self._kept:
-            each.close()
+            _end(each)
 
     def _accept(self) -> None:
         while True:
