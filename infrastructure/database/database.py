@@ -11,14 +11,14 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, ClassVar, Self, TypeVar
 
-from sqlalchemy import URL, Connection, MetaData, event, make_url
+from sqlalchemy import URL, Connection, MetaData, event
 from sqlalchemy.engine import ExceptionContext
-from sqlalchemy.exc import ArgumentError
 
 from domain.errors import CommitOutcomeUnknown, DatabaseUnavailable, KitError, ValidationError
 from infrastructure.database import forks
 from infrastructure.database.dialects import Settings, dialect_named
-from infrastructure.database.errors import translate
+from infrastructure.database.errors import hide_values, translate
+from infrastructure.database.urls import parsed
 
 DEFAULT_URL = "sqlite:///app.db"
 
@@ -50,7 +50,7 @@ class Database:
         pgbouncer: bool = False,
     ) -> None:
         self.settings = Settings(
-            url=_parsed(url or os.environ.get("DATABASE_URL") or DEFAULT_URL),
+            url=parsed(url or os.environ.get("DATABASE_URL") or DEFAULT_URL),
             echo=echo,
             pool_size=_positive("pool_size", pool_size),
             connect_timeout=_positive("connect_timeout", connect_timeout),
@@ -83,7 +83,7 @@ class Database:
 
     @property
     def url(self) -> str:
-        """Where the database is, the password hidden."""
+        """Where the database is, its secrets hidden."""
         return self.settings.url.render_as_string(hide_password=True)
 
     @property
@@ -133,29 +133,13 @@ class Database:
     def after_fork(self) -> None:
         """Forget the parent's connections, without closing them for the parent."""
         Database._default_lock = threading.Lock()  # whoever held it is not in this process
-        if not self.exclusive:
-            self._connections.leave_to_parent()
+        if self.exclusive:
+            return  # its memory was copied, the connection included
+        usable = [self.dialect.leave_to_parent(record) for record in self._connections.taken()]
         for engine in {self.engine, self.reader}:
-            self.dialect.forked(self.settings, engine)
-
-
-def _parsed(url: str | URL) -> URL:
-    try:
-        parsed = make_url(url)
-    except (ArgumentError, ValueError):
-        raise ValidationError("Database", {"url": "is no database URL"}) from None
-    if parsed.drivername in ("postgres", "postgresql"):
-        parsed = parsed.set(drivername="postgresql+psycopg")
-    secret = parsed.query.get("password")
-    if secret is not None:  # so that it is hidden like one in the usual place
-        last = secret if isinstance(secret, str) else secret[-1]
-        parsed = parsed.set(password=last).difference_update_query(["password"])
-    if parsed.drivername not in ("sqlite", "sqlite+pysqlite", "postgresql+psycopg"):
-        raise ValidationError(
-            "Database",
-            {"url": f"{parsed.drivername} is not supported; use sqlite or postgresql+psycopg"},
-        )
-    return parsed
+            engine.dispose(close=False)
+            if not all(usable):
+                event.listen(engine, "do_connect", _refuse_in_child)
 
 
 _Number = TypeVar("_Number", int, float)
@@ -172,10 +156,11 @@ def _optional(name: str, value: float | None) -> float | None:
 
 
 def _handle_error(context: ExceptionContext) -> KitError | None:
-    """Translate, and tell the unit whose statement failed."""
+    """Translate, hide what it tells of rows, and tell the unit whose statement failed."""
     if context.is_pre_ping:
         return None
     error = translate(context)
+    hide_values(context)
     options = context.connection.get_execution_options() if context.connection else {}
     unit = options.get("kit_unit", _nobody)()
     if unit is None:
@@ -230,3 +215,10 @@ def _is_write(statement: str) -> bool:
 
 def _nobody() -> None:
     return None
+
+
+def _refuse_in_child(*_: Any) -> None:
+    raise DatabaseUnavailable(
+        "this process was forked while a unit was writing, and cannot use that database: fork "
+        "between units, or start processes by spawning"
+    )

@@ -39,6 +39,32 @@ def translate(context: ExceptionContext) -> KitError | None:
     return error
 
 
+def hide_values(context: ExceptionContext) -> None:
+    """Take out of the driver's words, and of SQLAlchemy's, what may be a value of a row.
+
+    Whatever is raised is chained to them. What the server said stays in the driver's ``diag``.
+    """
+    original = context.original_exception
+    if isinstance(original, UnicodeEncodeError | UnicodeDecodeError):
+        _hide_text(original)
+        return
+    said = dialect_named(context.dialect.name).discreet(original)
+    if said is None:
+        return
+    original.args = (said,)
+    if context.sqlalchemy_exception is not None:
+        kind = type(original)
+        context.sqlalchemy_exception.args = (f"({kind.__module__}.{kind.__name__}) {said}",)
+
+
+def _hide_text(error: UnicodeEncodeError | UnicodeDecodeError) -> None:
+    """It keeps the whole text, which is a parameter or a stored value."""
+    count = error.end - error.start
+    hidden: Any = "\ufffd" * count if isinstance(error.object, str) else b"?" * count
+    error.object, error.start, error.end = hidden, 0, count
+    error.args = (error.encoding, hidden, 0, count, error.reason)
+
+
 def _message(kind: type[KitError], context: ExceptionContext) -> str:
     message = _NEXT_STEP[kind.__name__]
     if issubclass(kind, DatabaseUnavailable) and context.engine is not None:
@@ -137,4 +163,4 @@ def _attributes(model: Any, columns: tuple[str, ...]) -> tuple[str, ...]:
     )
 
 
-__all__ = ["Dialect", "translate"]
+__all__ = ["Dialect", "hide_values", "translate"]

@@ -125,7 +125,7 @@ class Translator:
             return false()
         column = self.rules.columns[spec.field]
         if isinstance(column.type, Json):  # a list of lists is not what an array is
-            return or_(*(self._compare(spec.field, "==", value) for value in values))
+            return _joined(or_, [self._compare(spec.field, "==", value) for value in values])
         return self.dialect.among(column, values)
 
     def _compare(self, field: str, operator: str, value: Any) -> ColumnElement[bool]:

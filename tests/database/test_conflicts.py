@@ -302,7 +302,8 @@ def test_the_driver_alone_would_tell_them(club: Database) -> None:
     """The control: PostgreSQL's DETAIL prints the row, hidden parameters or not."""
     with pytest.raises(ConflictError) as caught, Club(club) as uow:
         uow.users.create(user(age=-1))
-    tells = SECRET in str(caught.value.driver_error)
+    said = getattr(caught.value.driver_error, "diag", None)
+    tells = said is not None and SECRET in said.message_detail
     assert tells == (club.engine.dialect.name == "postgresql")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -93,8 +94,19 @@ def many_updated(
     return statement, [{f"to_{name}": value for name, value in row.items()} for row in rows]
 
 
+def keep_for_ever(connection: object) -> None:
+    """Let nobody collect it: what it would do then is for another process to do."""
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
+
+
 class Dialect(ABC):
     """One database. Stateless."""
+
+    def wrong_with(self, url: URL) -> str | None:
+        """Why a URL cannot be what was meant, without telling it; None if it can."""
+        if "@" in (url.host or "") or "@" in (url.database or ""):
+            return "has an @ in its host or database; in a password, it is written as %40"
+        return None
 
     @abstractmethod
     def exclusive(self, settings: Settings) -> bool:
@@ -117,8 +129,11 @@ class Dialect(ABC):
         """Execution options for the connection of a unit."""
 
     @abstractmethod
-    def forked(self, settings: Settings, engine: Engine) -> None:
-        """Make an engine usable in a forked child."""
+    def leave_to_parent(self, record: Any) -> bool:
+        """In a forked child: let go of a connection that the parent had, whatever it was doing.
+
+        ``record`` is the pool's. False if the database cannot be used in this process then.
+        """
 
     def transaction_of(self, connection: Connection) -> object:
         """What to call the transaction afterwards; asked before COMMIT of whoever may write."""
@@ -150,6 +165,10 @@ class Dialect(ABC):
     @abstractmethod
     def failure(self, context: ExceptionContext) -> type[KitError] | None:
         """The kind of a driver's error, by its code; None for what is a bug."""
+
+    @abstractmethod
+    def discreet(self, error: BaseException) -> str | None:
+        """What a driver's error may say without telling values; None if it tells none."""
 
     @abstractmethod
     def violation(self, context: ExceptionContext, kind: type[ConflictError]) -> Violation:

@@ -28,7 +28,7 @@ from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.types import TypeEngine
 
 from domain import errors
-from infrastructure.database.dialects import postgresql_bulk, postgresql_outcome
+from infrastructure.database.dialects import postgresql_bulk, postgresql_outcome, postgresql_words
 from infrastructure.database.dialects.base import (
     Dialect,
     Migration,
@@ -36,8 +36,10 @@ from infrastructure.database.dialects.base import (
     Settings,
     Statement,
     Violation,
+    keep_for_ever,
 )
 from infrastructure.database.dialects.failures import error_for
+from infrastructure.database.dialects.postgresql_types import any_size
 
 # The driver converts times with the zone of the session, and fails near the ends of the calendar.
 _STARTUP = ["-c timezone=UTC"]
@@ -84,8 +86,9 @@ class PostgreSQL(Dialect):
                 options["postgresql_readonly"] = True
         return options
 
-    def forked(self, settings: Settings, engine: Engine) -> None:
-        engine.dispose(close=False)
+    def leave_to_parent(self, record: Any) -> bool:
+        keep_for_ever(record.dbapi_connection)  # the socket is shared with the parent
+        return True
 
     def transaction_of(self, connection: Connection) -> object:
         return postgresql_outcome.transaction_of(connection)
@@ -110,6 +113,9 @@ class PostgreSQL(Dialect):
             return errors.DatabaseUnavailable
         return known
 
+    def discreet(self, error: BaseException) -> str | None:
+        return postgresql_words.discreet(error)
+
     def violation(self, context: ExceptionContext, kind: type[errors.ConflictError]) -> Violation:
         # Never the DETAIL: it is translated, and prints the row.
         said: Any = getattr(context.original_exception, "diag", None)
@@ -131,7 +137,7 @@ class PostgreSQL(Dialect):
                 return None
 
     def among(self, column: Column[Any], values: Collection[Any]) -> ColumnElement[bool]:
-        return column == any_(bindparam(None, list(values), ARRAY(column.type)))
+        return column == any_(bindparam(None, list(values), ARRAY(any_size(column.type))))
 
     def by_code_point(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
         return column.collate("C")

@@ -18,6 +18,7 @@ from typing import Any
 
 from sqlalchemy import (
     JSON,
+    URL,
     Column,
     ColumnElement,
     Connection,
@@ -43,7 +44,7 @@ from sqlalchemy.pool import QueuePool
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from domain import errors
-from infrastructure.database.dialects import sqlite_timeout
+from infrastructure.database.dialects import sqlite_dates, sqlite_timeout
 from infrastructure.database.dialects.base import (
     Dialect,
     Migration,
@@ -51,6 +52,7 @@ from infrastructure.database.dialects.base import (
     Settings,
     Statement,
     Violation,
+    keep_for_ever,
     many_inserted,
     many_updated,
 )
@@ -63,6 +65,11 @@ _PATTERN = 10_000
 
 class SQLite(Dialect):
     """Files in WAL mode, one writer at a time; a memory database is one connection."""
+
+    def wrong_with(self, url: URL) -> str | None:
+        if url.username or url.password or url.host or url.port:
+            return "has a user, password or host, which SQLite does not know; use sqlite:///app.db"
+        return None
 
     def exclusive(self, settings: Settings) -> bool:
         database = settings.url.database or ":memory:"
@@ -82,6 +89,7 @@ class SQLite(Dialect):
             connect_args={"timeout": wait, "isolation_level": None, "check_same_thread": False},
             **pool,
         )
+        engine.dialect.colspecs = {**engine.dialect.colspecs, **sqlite_dates.TYPES}
         event.listen(engine, "connect", _Connect(wait, wal=not self.exclusive(settings)))
         event.listen(engine, "begin", _begin)
         event.listen(engine, "reset", _reset)
@@ -99,10 +107,17 @@ class SQLite(Dialect):
         # Every transaction of SQLite is serializable: each level that can be asked for is kept.
         return {_READ_ONLY: True} if read_only else {}
 
-    def forked(self, settings: Settings, engine: Engine) -> None:
-        # The memory database was copied with the process; a file's locks were not.
-        if not self.exclusive(settings):
-            engine.dispose(close=False)
+    def leave_to_parent(self, record: Any) -> bool:
+        # SQLite counts its locks in the memory of the process, and they were copied though they
+        # are the parent's. To close gives them back; but to undo what another process writes
+        # would spoil the index of its log (sqlite.org/howtocorrupt.html, 2.6).
+        raw = record.dbapi_connection
+        if raw is not None and raw.in_transaction and not record.info.get(_READ_ONLY):
+            keep_for_ever(raw)
+            return False
+        if raw is not None:
+            raw.close()
+        return True
 
     def migrating(self, engine: Engine, lock_timeout: float) -> AbstractContextManager[Migration]:
         from infrastructure.database.dialects import sqlite_migration
@@ -120,6 +135,10 @@ class SQLite(Dialect):
     def failure(self, context: ExceptionContext) -> type[errors.KitError] | None:
         name = getattr(context.original_exception, "sqlite_errorname", "")
         return error_for(name, "_".join(name.split("_")[:2]))
+
+    def discreet(self, error: BaseException) -> str | None:
+        said, quotes, _ = str(error).partition(" with text '")  # "Could not decode … column …"
+        return said if quotes else None
 
     def violation(self, context: ExceptionContext, kind: type[errors.ConflictError]) -> Violation:
         if kind is errors.ForeignKeyViolation:
@@ -232,8 +251,12 @@ class _DecimalText(TypeDecorator[Decimal]):
     def process_bind_param(self, value: Any, dialect: Any) -> str | None:
         if value is None:
             return None
-        number = Decimal(value)
-        return f"{number:f}" if self.scale is None else f"{number:.{self.scale}f}"
+        number = value if isinstance(value, Decimal) else Decimal(str(value))
+        if self.scale is not None:
+            padded = f"{number:.{self.scale}f}"
+            if Decimal(padded) == number:
+                return padded
+        return f"{number:f}"  # never rounded: it may be what a stored one is compared with
 
     def process_result_value(self, value: Any, dialect: Any) -> Decimal | None:
         return None if value is None else Decimal(value)

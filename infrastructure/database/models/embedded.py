@@ -40,7 +40,10 @@ class Embedded(Json):
         self._fields: dict[str, _Codec] | None = None
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
-        return None if value is None else self.encode(value)
+        try:
+            return None if value is None else self.encode(value)
+        except _UNFIT:  # pydantic's words have the value
+            raise TypeError(f"must be a {self.kind.__name__}, of its types") from None
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Any:
         return None if value is None else self.decode(value)
@@ -61,14 +64,25 @@ class Embedded(Json):
 
         A field that it did not have when it was stored gets its default.
         """
+        if not isinstance(stored, dict):
+            raise _Unreadable(f"what is stored is no {self.kind.__name__}")
         made = object.__new__(self.kind)
         for field in dataclasses.fields(self.kind):
             if field.name in stored:
-                value = self._codecs()[field.name].decode(stored[field.name])
+                value = self._decoded(field.name, stored)
             else:
                 value = _default_of(self.kind, field)
             object.__setattr__(made, field.name, value)
         return made
+
+    def _decoded(self, name: str, stored: dict[str, Any]) -> Any:
+        try:
+            return self._codecs()[name].decode(stored[name])
+        except _Unreadable:
+            raise
+        except _UNFIT:  # their words have the value
+            message = f"a stored {self.kind.__name__} has a {name} that is not of its type"
+            raise _Unreadable(message) from None
 
     def wrong_with(self, value: Any) -> str | None:
         """Why a value would not come back as it is, or None."""
@@ -92,6 +106,10 @@ class Embedded(Json):
             names = [field.name for field in dataclasses.fields(self.kind)]
             self._fields = {name: _codec(hints[name]) for name in names}
         return self._fields
+
+
+class _Unreadable(LookupError):
+    """What is stored does not fit; names the type, and holds no value."""
 
 
 class _Codec:
@@ -231,7 +249,7 @@ def _default_of(kind: type[Any], field: dataclasses.Field[Any]) -> Any:
         return field.default
     if field.default_factory is not dataclasses.MISSING:
         return field.default_factory()
-    raise LookupError(f"a stored {kind.__name__} has no {field.name}, and there is no default")
+    raise _Unreadable(f"a stored {kind.__name__} has no {field.name}, and there is no default")
 
 
 def _refuse_what_cannot_work(kind: Any) -> None:

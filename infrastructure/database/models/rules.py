@@ -199,13 +199,16 @@ _SIMPLE = (int, str, bool, UUID, date)
 
 
 def messages_of(error: pydantic.ValidationError) -> dict[str, str]:
-    """The first message for each field; where it is nested, the path stands before it."""
+    """The first message for each field. Where inside of it is not said: keys are values, too."""
     messages: dict[str, str] = {}
     for item in error.errors(include_url=False, include_context=False, include_input=False):
         field, *path = item["loc"] or ("value",)
-        where = f"{'.'.join(map(str, path))}: " if path else ""
-        messages.setdefault(str(field), f"{where}{item['msg']}")
+        said = _NO_TAG if item["type"] == "union_tag_invalid" else item["msg"]
+        messages.setdefault(str(field), f"something in it: {said}" if path else said)
     return messages
+
+
+_NO_TAG = "has a tag that is none of those expected"  # pydantic's words have the tag
 
 
 def rules_of(model: Any) -> Rules:

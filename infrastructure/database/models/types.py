@@ -78,10 +78,16 @@ class EnumName(TypeDecorator[Enum]):
         return dialect.type_descriptor(ours.text_type(self.length) if ours else String(self.length))
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
-        return None if value is None else self.enum(value).name
+        try:
+            return None if value is None else self.enum(value).name
+        except (TypeError, ValueError):  # its words have the value
+            raise ValueError(f"must be a member of {self.enum.__name__}") from None
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Enum | None:
-        return None if value is None else self.enum[value]
+        try:
+            return None if value is None else self.enum[value]
+        except KeyError:
+            raise LookupError(f"what is stored is no name of {self.enum.__name__}") from None
 
 
 def _ours(dialect: Dialect) -> KitDialect | None:
@@ -98,6 +104,7 @@ def portable(type_: TypeEngine[Any]) -> TypeEngine[Any]:
         case AutoString():
             return Text(getattr(type_.impl, "length", None))
         case SqlEnum() if type_.enum_class is not None:
+            type_.native_enum = False  # it hears of its table all the same, and would make a type
             return EnumName(type_.enum_class)
         case Numeric() if type_.asdecimal:
             return ExactDecimal(type_.precision, type_.scale)
