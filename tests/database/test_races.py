@@ -201,9 +201,7 @@ def test_units_of_many_processes_lose_nothing(race: Race, counters: Database, ro
     assert value_of(counters, RaceCounter) == WORKERS * rounds
 
 
-def test_units_that_are_run_again_lose_nothing(
-    race: Race, counters: Database, rounds: int
-) -> None:
+def test_units_that_are_run_again_lose_nothing(race: Race, counters: Database, rounds: int) -> None:
     told = race(increment_by_running)
 
     assert told == (WORKERS * rounds, 0)
