@@ -12,15 +12,7 @@ from sqlalchemy import event
 
 from infrastructure.database import Database
 
-_NOT_COUNTED = (
-    "BEGIN",
-    "PRAGMA",
-    "SAVEPOINT",
-    "RELEASE",
-    "ROLLBACK TO",
-    "SET LOCAL",
-    "SELECT pg_current_xact_id_if_assigned()",
-)
+_NOT_COUNTED = ("BEGIN", "PRAGMA", "SAVEPOINT", "RELEASE", "ROLLBACK TO", "SET LOCAL")
 
 
 def is_missing(what: str) -> NoReturn:
@@ -37,7 +29,7 @@ def statements(database: Database) -> Iterator[list[str]]:
     sent: list[str] = []
 
     def note(connection: Any, cursor: Any, statement: str, *_: Any) -> None:
-        if not statement.lstrip().startswith(_NOT_COUNTED):
+        if not statement.lstrip().upper().startswith(_NOT_COUNTED):
             sent.append(statement)
 
     engines = {database.engine, database.reader}

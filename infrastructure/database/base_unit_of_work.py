@@ -137,8 +137,16 @@ class BaseUnitOfWork:
         if session.has_unsaved():
             what = "a unit of work was thrown away without commit(): its changes are not stored"
             warnings.warn_explicit(what, UncommittedChangesWarning, *self._made_at)
-        if not session.busy:  # otherwise the pool takes the connection back, later
+        if self._is_unused():  # otherwise the pool takes the connection back, later
             self._leave(session)
+
+    def _is_unused(self) -> bool:
+        """Whether no statement is under way: of no thread, and not of this one, interrupted."""
+        mine = cast(Any, self._lock)._is_owned()
+        if mine or not self._lock.acquire(blocking=False):
+            return False
+        self._lock.release()
+        return True
 
     def _refuse_to_lose(self, session: UnitSession) -> None:
         session.refuse_lost_changes()

@@ -18,6 +18,9 @@ class Forked(Protocol):
         ...
 
 
+process = os.getpid()
+"""Which process this is: cheaper to look at than to ask for."""
+
 _living: weakref.WeakSet[Forked] = weakref.WeakSet()
 
 
@@ -34,6 +37,8 @@ def _watch() -> None:
 
 
 def _tell_all() -> None:
+    global process  # noqa: PLW0603 -- there is one of it, as of the process
+    process = os.getpid()
     for database in list(_living):
         database.after_fork()
 

@@ -26,7 +26,6 @@ def guarded(method: _Method, *, begins: bool = True) -> _Method:
     def call(self: Any, *args: Any, **options: Any) -> Any:
         if not self.lock.acquire(blocking=False):
             raise UnitOfWorkError(TWO_THREADS)
-        self.busy += 1
         try:
             self.check()
             if begins and not self.begun:
@@ -42,7 +41,6 @@ def guarded(method: _Method, *, begins: bool = True) -> _Method:
         except sql_errors.TimeoutError:
             raise self.failed_with(self.no_connection()) from None
         finally:
-            self.busy -= 1
             self.lock.release()
 
     return cast(_Method, call)

@@ -31,8 +31,10 @@ _units: ContextVar[tuple[weakref.ref[OpenUnit], ...]] = ContextVar("kit_units", 
 
 def register(unit: OpenUnit) -> None:
     """From now on, this one is open in this context."""
-    others = [other for other in _open() if other is not unit]
-    _units.set(tuple(weakref.ref(each) for each in [*others, unit]))
+    known = _units.get()
+    if not any(ref() is unit for ref in known):
+        others = (ref for ref in known if (other := ref()) is not None and other.is_open)
+        _units.set((*others, weakref.ref(unit)))
 
 
 def refuse_beside_others(unit: OpenUnit) -> None:

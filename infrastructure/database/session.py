@@ -6,7 +6,6 @@ transactions must not be changed any more.
 
 from __future__ import annotations
 
-import os
 import threading
 import weakref
 from collections.abc import Iterable, Iterator
@@ -27,7 +26,7 @@ from domain.errors import (
     ReadOnlyViolation,
     UnitOfWorkError,
 )
-from infrastructure.database import aggregates, open_units
+from infrastructure.database import aggregates, forks, open_units
 from infrastructure.database.database import Database
 from infrastructure.database.flushing import Mark, Tracker
 from infrastructure.database.guards import guarded, owned
@@ -62,9 +61,9 @@ class UnitSession(Session):
         self.read_only = read_only
         self.judged = read_only and isolation_level == "SERIALIZABLE"
         self.tracker = Tracker(self, database)
-        self.process = os.getpid()
+        self.process = forks.process
         self.begun = self.wrote = self.committing = self.left = False
-        self.depth = self.finished = self.busy = 0
+        self.depth = self.finished = 0
         self.failure: BaseException | None = None
         self.failed_at = 0
         self.settled = Settled()
@@ -77,7 +76,8 @@ class UnitSession(Session):
         """Raise if the unit cannot be used."""
         if self.left:
             raise UnitOfWorkError("the block was left; open a new unit of work")
-        self.refuse_in_child()
+        if self.process != forks.process:
+            self.refuse_in_child()
         if self.failure is not None:
             raise UnitOfWorkError(
                 "the unit has failed; call rollback(), or leave the block and begin again"
@@ -108,7 +108,7 @@ class UnitSession(Session):
     @property
     def inherited(self) -> bool:
         """Whether this process was forked while the unit was open; memory was copied with it."""
-        return self.process != os.getpid() and not self.database.exclusive
+        return self.process != forks.process and not self.database.exclusive
 
     def refuse_in_child(self) -> None:
         """Raise if the transaction is that of a parent process."""

@@ -44,7 +44,11 @@ def note_incarnation(connection: Any, record: Any) -> None:
 
 def transaction_of(connection: Connection) -> Transaction | None:
     """The transaction of a connection, or None if it has written nothing."""
-    id = connection.exec_driver_sql(_ASK_ID).scalar_one()
+    raw: Any = connection.connection.driver_connection
+    try:  # by the driver itself: it is one more round trip for each COMMIT as it is
+        (id,) = raw.execute(_ASK_ID).fetchone()
+    except raw.OperationalError:  # the connection is lost: again, for whoever handles errors
+        id = connection.exec_driver_sql(_ASK_ID).scalar_one()
     return None if id is None else Transaction(id, connection.info[_INCARNATION])
 
 
