@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from sqlalchemy import make_url
+from sqlalchemy import create_engine, make_url
 
 from tests.transactions.link import Link
 from tests.transactions.servers import Bouncer, Cluster
@@ -27,6 +27,13 @@ def link(postgresql_url: str) -> Iterator[tuple[Link, str]]:
     through = url.set(host="127.0.0.1", port=made.port)
     yield made, through.render_as_string(hide_password=False)
     made.close()
+    server = create_engine(url, isolation_level="AUTOCOMMIT")
+    with server.connect() as connection:  # some do not know yet that their client is gone
+        connection.exec_driver_sql(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+    server.dispose()
 
 
 @pytest.fixture

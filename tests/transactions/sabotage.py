@@ -232,9 +232,14 @@ GUARDS: dict[str, Guard] = {
         "test_what_happens_is_what_the_table_says[postgresql-G2, reader-SERIALIZABLE]",
         server=True,
     ),
-    "fork hook": Guard(replaced(forks, "_tell_all", nothing), f"{_D}test_fork.py", server=True),
+    "fork hook": Guard(
+        replaced(forks, "_tell_all", nothing),
+        f"{_D}test_fork.py::test_children_and_their_parent_work_at_the_same_time[postgresql]",
+        server=True,
+    ),
     "units stay with the parent": Guard(
-        replaced(UnitSession, "inherited", property(always(False))), f"{_D}test_fork.py"
+        replaced(UnitSession, "inherited", property(always(False))),
+        f"{_D}test_fork.py::test_a_child_cannot_harm_the_open_units_of_its_parent[sqlite]",
     ),
     "units thrown away": Guard(
         lambda: delattr(BaseUnitOfWork, "__del__"), f"{_T}test_abandoned_units.py"

@@ -43,7 +43,6 @@ def thrown_away(unit: BaseUnitOfWork, *, write: bool = False) -> list[warnings.W
         else:
             units[0].repository(TxEntry).count()
         units.clear()
-        gc.collect()
     return said
 
 

@@ -32,6 +32,7 @@ def marked(name: str) -> object:
     return pytest.param(name, marks=marks)
 
 
+@pytest.mark.sampled(3)  # each starts a Python of its own
 @pytest.mark.parametrize("guard", [marked(name) for name in GUARDS])
 def test_a_guard_that_is_turned_off_turns_a_test_red(
     guard: str, request: pytest.FixtureRequest
