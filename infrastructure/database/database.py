@@ -168,7 +168,9 @@ def _handle_error(context: ExceptionContext) -> KitError | None:
     if unit.committing and context.is_disconnect:
         error = CommitOutcomeUnknown(_UNKNOWN)
         error.driver_error = context.original_exception
-    unit.fail(error or context.sqlalchemy_exception or context.original_exception)
+    ended = context.is_disconnect or dialect_named(context.dialect.name).has_ended(context)
+    first = error or context.sqlalchemy_exception or context.original_exception
+    unit.fail(first, wholly=ended)
     return error
 
 

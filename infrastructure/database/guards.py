@@ -31,19 +31,30 @@ def guarded(method: _Method, *, begins: bool = True) -> _Method:
             if begins and not self.begun:
                 self.begin_unit()
             return method(self, *args, **options)
-        except KitError as error:
-            if error.driver_error is not None:
-                error.__cause__ = None  # its text may hold values of the row
-                self.fail(error)
-            raise
         except StaleDataError:
             raise self.failed_with(self.tracker.conflict()) from None
         except sql_errors.TimeoutError:
             raise self.failed_with(self.no_connection()) from None
+        except (KitError, sql_errors.SQLAlchemyError) as error:
+            first = _first_of(self, error)
+            if first is not error:
+                raise first from None
+            raise
         finally:
             self.lock.release()
 
     return cast(_Method, call)
+
+
+def _first_of(session: Any, error: Exception) -> BaseException:
+    """What failed the unit, where an attempt to undo it failed, too, and came in its place."""
+    if isinstance(error, KitError) and error.driver_error is None:
+        return error
+    first: BaseException = session.failure or error
+    if isinstance(first, KitError):
+        first.__cause__ = None  # its text may hold values of the row
+        session.fail(first)
+    return first
 
 
 def owned(instead: str) -> Callable[..., Any]:

@@ -83,11 +83,16 @@ class UnitSession(Session):
                 "the unit has failed; call rollback(), or leave the block and begin again"
             ) from self.failure
 
-    def fail(self, error: BaseException) -> None:
-        """Remember the first failure; it holds until a rollback."""
+    def fail(self, error: BaseException, *, wholly: bool = False) -> None:
+        """Remember the first failure; it holds until a rollback.
+
+        ``wholly``: nothing is left of the transaction, so that no savepoint can be gone back to.
+        """
         if self.failure is None:
             self.failure = error
             self.failed_at = self.depth
+        if wholly:
+            self.failed_at = 0
 
     def failed_with(self, error: KitError) -> KitError:
         """``fail``, for an error that is about to be raised."""
@@ -179,9 +184,9 @@ class UnitSession(Session):
             super().commit()
         except CommitOutcomeUnknown as error:
             self._forget_connection()
+            self.failure = None
             if not self.database.was_committed(transaction, error):
                 raise
-            self.failure = None
         finally:
             self.committing = False
 
@@ -213,7 +218,7 @@ class UnitSession(Session):
     def undo(self) -> None:
         """ROLLBACK; raises nothing, so that the caller's own error reaches its caller."""
         try:
-            self.settle()
+            self.settle(undone=True)
         finally:
             self._send_rollback()
         self._restore_deleted()
@@ -239,11 +244,16 @@ class UnitSession(Session):
         except Exception:  # noqa: BLE001 -- whatever it is, the connection goes
             super().invalidate()
 
-    def settle(self) -> None:
-        """Detach everything: values stay, and a change from now on is noticed."""
+    def settle(self, *, undone: bool = False) -> None:
+        """Detach everything: values stay, and a change from now on is noticed.
+
+        ``undone``: what was new is new again, and not to be looked for by a key it had.
+        """
         while self.cursors:  # later, the connection is somebody else's
             with suppress(Exception):
                 self.cursors.pop().close()
+        for row, _ in self.tracker.newborns if undone else ():
+            self.identity_map.safe_discard(state_of(row))
         states: list[InstanceState[Any]] = [state_of(entity) for entity in self]
         held = json_changes.forget(self)
         self.expunge_all()
@@ -381,4 +391,4 @@ class UnitSession(Session):
 def _keep_values(session: UnitSession) -> None:
     """Detach before SQLAlchemy empties what is loaded; savepoints read it again instead."""
     if session.get_nested_transaction() is None:
-        session.settle()
+        session.settle(undone=True)

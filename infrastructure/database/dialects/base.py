@@ -166,6 +166,10 @@ class Dialect(ABC):
     def failure(self, context: ExceptionContext) -> type[KitError] | None:
         """The kind of a driver's error, by its code; None for what is a bug."""
 
+    def has_ended(self, context: ExceptionContext) -> bool:
+        """Whether an error ended the whole transaction, savepoints included."""
+        return False
+
     @abstractmethod
     def discreet(self, error: BaseException) -> str | None:
         """What a driver's error may say without telling values; None if it tells none."""

@@ -136,6 +136,15 @@ class SQLite(Dialect):
         name = getattr(context.original_exception, "sqlite_errorname", "")
         return error_for(name, "_".join(name.split("_")[:2]))
 
+    def has_ended(self, context: ExceptionContext) -> bool:
+        # A full disk or an interrupted write: what followed would be stored at once, each
+        # statement for itself (sqlite.org/lang_transaction.html, 2.3).
+        raw: Any = None if context.connection is None else _driver_connection(context.connection)
+        return raw is not None and not raw.in_transaction
+
+    def outcome(self, engine: Engine, transaction: object, patience: float) -> bool | None:
+        return False  # COMMIT is no message: whoever has lost the connection has not sent it
+
     def discreet(self, error: BaseException) -> str | None:
         said, quotes, _ = str(error).partition(" with text '")  # "Could not decode … column …"
         return said if quotes else None
@@ -309,6 +318,10 @@ class _Connect:
                 if error.sqlite_errorname != "SQLITE_BUSY" or time.monotonic() > deadline:
                     raise
                 time.sleep(0.01)
+
+
+def _driver_connection(connection: Connection) -> Any:
+    return None if connection.invalidated else connection.connection.driver_connection
 
 
 def _begin(connection: Connection) -> None:
