@@ -11,6 +11,7 @@ from sqlalchemy.orm.attributes import set_attribute
 
 from domain.errors import (
     ConcurrencyConflict,
+    ConflictError,
     EntityNotFound,
     SerializationFailure,
     UniqueViolation,
@@ -219,10 +220,10 @@ class BaseRepository(Reading[E]):
         try:
             with self._unit.savepoint():
                 return self.create(entity)
-        except UniqueViolation as error:
-            if set(error.fields) == key.keys():
+        except ConflictError as error:
+            if isinstance(error, UniqueViolation) and set(error.fields) == key.keys():
                 return None
-            self._unit.fail(error)  # another key is taken: as after any statement that failed
+            self._unit.fail(error)  # something else is wrong: as after any statement that failed
             raise
 
     def _winner(self, key: dict[str, Any]) -> Any:
@@ -241,7 +242,7 @@ class BaseRepository(Reading[E]):
         """Write all fields of an entity that this unit did not load."""
         key, tracker = self._intake.key_of(entity), self._unit.tracker
         row: Any = tracker.twin_of(entity)
-        if row is None:
+        if row is None or row not in self._unit:  # it may be deleted meanwhile
             row = self.require(bare(key))
             self._intake.check_version(entity, row)
         if any(aggregates.is_changed(self._unit, one) for one in with_members([row])):

@@ -23,6 +23,7 @@ from infrastructure.database.models.child_rows import taken_from
 from infrastructure.database.models.mixins import Timestamped
 from infrastructure.database.models.plain import VERSION, held_by
 from infrastructure.database.models.rules import Rules, entity_name, rules_of
+from infrastructure.database.versions import Bases, version_in
 
 _RECENT = 64
 
@@ -48,9 +49,11 @@ class Mark(NamedTuple):
     newborns: int
     deleted: int
     versions: int
+    removed: int
+    bases: tuple[int, int]
 
 
-_BEGINNING = Mark(0, 0, 0)
+_BEGINNING = Mark(0, 0, 0, 0, (0, 0))
 
 
 class Tracker:
@@ -61,12 +64,15 @@ class Tracker:
         self.database = database
         self.newborns: list[Newborn] = []
         self.deleted: list[tuple[Any, dict[str, Any]]] = []
+        self.removed: list[Any] = []
+        """Rows that left the session because a set-based write had deleted them."""
+        self.bases = Bases()
         self._twins: dict[int, Twin] = {}
-        self._originals: dict[int, Any] = {}
+        self._originals: dict[int, list[Any]] = {}
         self._late: dict[int, tuple[weakref.ref[Any], Any, str, dict[str, Any]]] = {}
         self._versioned: list[tuple[Any, Any]] = []
         self._written: list[Any] = []
-        self._fresh: list[Any] = []
+        self._fresh: list[tuple[Any, Any]] = []
         self._versions: list[tuple[Any, str, Any]] = []
 
     # -- twins -----------------------------------------------------------------------------
@@ -79,13 +85,17 @@ class Tracker:
         self._late.pop(id(original), None)
         held = held_by(original, type(row)) if values is None else values
         self._twins[id(original)] = Twin(original, row, held)
-        self._originals[id(row)] = original
-        self._fresh.append(row)
+        originals = self._originals.setdefault(id(row), [])
+        if not any(one is original for one in originals):
+            originals.append(original)
+        self._fresh.append((original, row))
 
-    def unpair(self, row: Any) -> None:
-        """The original may change again."""
-        original = self._originals.pop(id(row), None)
-        self._twins.pop(id(original), None)
+    def unpair(self, row: Any) -> list[Any]:
+        """The originals may change again; which they are."""
+        originals = self._originals.pop(id(row), [])
+        for original in originals:
+            self._twins.pop(id(original), None)
+        return originals
 
     def twin_of(self, original: Any) -> Any | None:
         """The row that was made of this object in this transaction."""
@@ -129,7 +139,8 @@ class Tracker:
             if isinstance(entity, Timestamped):
                 entity.updated_at = now
         gone = [*self.session.deleted, *aggregates.orphans(dirty)]
-        self._versioned = [(e, _version(e)) for e in changed + gone if rules_of(type(e)).version]
+        self._versioned = [(e, version_in(e)) for e in changed + gone if rules_of(type(e)).version]
+        self.bases.note(entity for entity, _ in self._versioned)
         self.newborns += [Newborn(entity, None in key_of(entity)) for entity in new]
         self._reserve_keys(new)
         self.deleted += [(entity, dict(entity.__dict__)) for entity in gone]
@@ -174,9 +185,9 @@ class Tracker:
     def finish(self) -> None:
         """After the SQL: keys and versions go to the originals, too."""
         json_changes.remember(self.session, self._written)
-        for row in self._fresh:
-            twin = self._twins.get(id(self._originals.get(id(row))))
-            if twin is not None:
+        for original, row in self._fresh:
+            twin = self._twins.get(id(original))
+            if twin is not None and twin.row is row:
                 self._versions.append(_version_of(twin.original, row))
                 given = _give_key(twin.original, row)
                 self._twins[id(twin.original)] = twin._replace(values=twin.values | given)
@@ -210,6 +221,8 @@ class Tracker:
         """After COMMIT: nothing of this transaction can be taken back."""
         self.newborns.clear()
         self.deleted.clear()
+        self.removed.clear()
+        self.bases.clear()
         self._versions.clear()
         self._twins.clear()
         self._originals.clear()
@@ -234,7 +247,13 @@ class Tracker:
 
     def mark(self) -> Mark:
         """How much there is to take back so far."""
-        return Mark(len(self.newborns), len(self.deleted), len(self._versions))
+        return Mark(
+            len(self.newborns),
+            len(self.deleted),
+            len(self._versions),
+            len(self.removed),
+            self.bases.mark(),
+        )
 
     def take_back(self, since: Mark = _BEGINNING) -> None:
         """After a rollback: what was inserted is new again, and has no key of the database."""
@@ -248,13 +267,15 @@ class Tracker:
         newborns = self.newborns[since.newborns :]
         for row, generated in reversed(newborns):
             make_transient(row)
-            original = self._originals.get(id(row))
-            self.unpair(row)
+            originals = self.unpair(row)
             if generated:
-                _take_key(row, original)
+                _take_key(row, originals)
         for row, _ in newborns:
             aggregates.renew_lists(row)
         del self.newborns[since.newborns :]
+        del self.removed[since.removed :]
+        if since != _BEGINNING:
+            self.bases.go_back(since.bases)
 
 
 def validate_new(entity: Any, stamp: Any = None) -> None:
@@ -299,10 +320,6 @@ def _set(entity: Any, values: dict[str, Any]) -> None:
             set_attribute(entity, name, value)
 
 
-def _version(entity: Any) -> Any:
-    return entity.__dict__.get(str(rules_of(type(entity)).version))
-
-
 def _give_key(original: Any, row: Any) -> dict[str, Any]:
     """Give an original the key and the version of its row; those that are fields."""
     rules = rules_of(type(row))
@@ -336,12 +353,14 @@ def _give_version(original: Any, name: str, version: Any) -> None:
         object.__setattr__(original, name, version)
 
 
-def _take_key(row: Any, original: Any) -> None:
-    for name in rules_of(type(row)).keys:
+def _take_key(row: Any, originals: Iterable[Any]) -> None:
+    names = rules_of(type(row)).keys
+    for name in names:
         set_committed_value(row, name, None)
-        if original is not None and name in original.__dict__:
-            object.__setattr__(original, name, None)
-    if original is not None:
+    for original in originals:
+        for name in names:
+            if name in original.__dict__:
+                object.__setattr__(original, name, None)
         original.__dict__.pop(VERSION, None)
 
 

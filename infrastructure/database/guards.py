@@ -9,7 +9,8 @@ from typing import Any, TypeVar, cast
 from sqlalchemy import exc as sql_errors
 from sqlalchemy.orm.exc import StaleDataError
 
-from domain.errors import KitError, UnitOfWorkError
+from domain.errors import DatabaseUnavailable, KitError, LockTimeout, UnitOfWorkError
+from infrastructure.database.database import Database
 
 TWO_THREADS = "two threads use this unit at the same time; give each a unit of its own"
 
@@ -34,7 +35,7 @@ def guarded(method: _Method, *, begins: bool = True) -> _Method:
         except StaleDataError:
             raise self.failed_with(self.tracker.conflict()) from None
         except sql_errors.TimeoutError:
-            raise self.failed_with(self.no_connection()) from None
+            raise self.failed_with(_no_connection(self.database)) from None
         except (KitError, sql_errors.SQLAlchemyError) as error:
             first = _first_of(self, error)
             if first is not error:
@@ -44,6 +45,15 @@ def guarded(method: _Method, *, begins: bool = True) -> _Method:
             self.lock.release()
 
     return cast(_Method, call)
+
+
+def _no_connection(database: Database) -> KitError:
+    """The error for a pool that had nothing to give."""
+    if database.exclusive:
+        return LockTimeout("another thread is using the memory database, which serves one")
+    return DatabaseUnavailable(
+        f"{database.url}: no connection was free in time; leave units sooner, or raise pool_size"
+    )
 
 
 def _first_of(session: Any, error: Exception) -> BaseException:

@@ -83,7 +83,9 @@ class Rows:
         """Read loaded rows again after a set-based write; those that are gone leave."""
         family = tuple(self.family())
         loaded = self.session.identity_map.values()
-        self.session.read_again([row for row in loaded if isinstance(row, family)])
+        rows = [row for row in loaded if isinstance(row, family)]
+        self.session.tracker.bases.note_overwritten(family, rows)
+        self.session.read_again(rows)
 
 
 def _family(model: Any) -> list[Any]:

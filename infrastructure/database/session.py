@@ -15,14 +15,11 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import ScalarResult, event
 from sqlalchemy import inspect as state_of
 from sqlalchemy.orm import InstanceState, SessionTransaction
-from sqlalchemy.orm.attributes import set_committed_value
 from sqlmodel import Session
 
 from domain.errors import (
     CommitOutcomeUnknown,
-    DatabaseUnavailable,
     KitError,
-    LockTimeout,
     ReadOnlyViolation,
     UnitOfWorkError,
 )
@@ -33,7 +30,15 @@ from infrastructure.database.guards import guarded, owned
 from infrastructure.database.models import json_changes
 from infrastructure.database.models.rules import rules_of
 from infrastructure.database.refreshing import read_again
-from infrastructure.database.settled import Settled, detach
+from infrastructure.database.settled import Settled
+from infrastructure.database.undoing import (
+    Held,
+    give_back,
+    is_emptied,
+    restore_deleted,
+    state_list,
+    values_of,
+)
 
 
 class UnitSession(Session):
@@ -68,6 +73,7 @@ class UnitSession(Session):
         self.failed_at = 0
         self.settled = Settled()
         self.cursors: list[ScalarResult[Any]] = []
+        self.kept: Held = []
         open_units.register(self)
 
     # -- what state it is in ---------------------------------------------------------------
@@ -123,15 +129,6 @@ class UnitSession(Session):
                 "open one here"
             )
 
-    def no_connection(self) -> KitError:
-        """The error for a pool that had nothing to give."""
-        if self.database.exclusive:
-            return LockTimeout("another thread is using the memory database, which serves one")
-        return DatabaseUnavailable(
-            f"{self.database.url}: no connection was free in time; leave units sooner, or raise "
-            "pool_size"
-        )
-
     def has_unsaved(self) -> bool:
         """Whether leaving now would lose writes."""
         return self.wrote or self.is_changed()
@@ -173,6 +170,7 @@ class UnitSession(Session):
             self._load_expired()
             self._commit()
         self.tracker.settle()
+        self.settled.keep_released()
         self.settle()
         self._forget_transaction()
 
@@ -196,11 +194,7 @@ class UnitSession(Session):
         super().invalidate()
 
     _commit = guarded(_send_commit)
-
-    def _end_reading(self) -> None:
-        super().commit()
-
-    _commit_reading = guarded(_end_reading)
+    _commit_reading = guarded(Session.commit)
 
     def finish_reading(self) -> None:
         """End the transaction of a read-only unit; like COMMIT, but there is nothing to store.
@@ -222,7 +216,9 @@ class UnitSession(Session):
         finally:
             self._send_rollback()
         self._restore_deleted()
+        self.settled.take_back_released()
         self.tracker.take_back()
+        self.tracker.bases.restore()
         self.tracker.forget()
         self.failure = None
         self._forget_transaction()
@@ -254,7 +250,9 @@ class UnitSession(Session):
                 self.cursors.pop().close()
         for row, _ in self.tracker.newborns if undone else ():
             self.identity_map.safe_discard(state_of(row))
-        states: list[InstanceState[Any]] = [state_of(entity) for entity in self]
+        if undone:
+            self.tracker.bases.note_unknown(self)
+        states: list[InstanceState[Any]] = state_list(self)
         held = json_changes.forget(self)
         self.expunge_all()
         self.settled.add(states, held)
@@ -262,12 +260,9 @@ class UnitSession(Session):
     def _restore_deleted(self) -> None:
         # SQLAlchemy brings them back to the session, empty.
         self.expunge_all()
-        for entity, values in self.tracker.deleted:
-            entity.__dict__.update(values)
-            for name in rules_of(type(entity)).relationships & values.keys():
-                if isinstance(values[name], list):  # the list itself is of no use any more
-                    set_committed_value(entity, name, list(values[name]))
-            detach(state_of(entity))
+        restore_deleted(self.tracker.deleted)
+        again = [*(entity for entity, _ in self.tracker.deleted), *self.tracker.removed]
+        self.settled.add(state_list(again), ())
 
     def _load_expired(self) -> None:
         """Read what the database computed, while it can be read."""
@@ -312,39 +307,48 @@ class UnitSession(Session):
 
     _begin_savepoint = guarded(_make_savepoint)
 
-    def _send_release(self, nested: SessionTransaction) -> None:
+    @guarded
+    def _release(self, nested: SessionTransaction) -> None:
         nested.commit()
-
-    _release = guarded(_send_release)
 
     def _undo_savepoint(self, nested: SessionTransaction | None, since: Mark) -> None:
         mark = self.failed_at
         json_changes.mark_changed(self)
         wrote = self.wrote or self.failure is not None
-        loaded = self.identity_map.values()
-        expired = [row for row in loaded if wrote or state_of(row).modified]
+        held = values_of(self.identity_map.values()) + self.tracker.deleted[since.deleted :]
+        written = {id(row) for row, _ in held if wrote or state_of(row).modified}
         try:
             if nested is not None:
                 nested.rollback()
         except Exception as error:  # noqa: BLE001 -- the connection is lost: all has failed
             self.failure, self.failed_at = self.failure or error, 0
+            self._give_back(held)
             return
         if mark >= self.depth:
             self.failure = None
+        self.settled.add(state_list(self.tracker.removed[since.removed :]), ())
         self.tracker.take_back(since)
         self.wrote = False
         if self.failure is None:
-            self._read_undone(expired)
+            self._read_undone([row for row, _ in held if id(row) in written or is_emptied(row)])
+        self._give_back(held)
+
+    def _give_back(self, held: Held) -> None:
+        give_back(held)
+        give_back(self.kept)
+        self.kept = []
 
     def _read_undone(self, rows: list[Any]) -> None:
         try:
-            self.read_again([row for row in rows if row in self])
+            read_again(self, self.database.dialect, [row for row in rows if row in self])
         except Exception as error:  # noqa: BLE001 -- the caller's own error is under way
             self.failure, self.failed_at = error, 0
 
     def read_again(self, rows: Iterable[Any]) -> None:
         """Replace the values of loaded rows by those of the database; what is gone leaves."""
-        read_again(self, self.database.dialect, rows)
+        known = list(rows)
+        read_again(self, self.database.dialect, known)
+        self.tracker.removed += [row for row in known if row not in self]
 
     # -- what SQLAlchemy offers, guarded ---------------------------------------------------
 
@@ -389,6 +393,8 @@ class UnitSession(Session):
 
 @event.listens_for(UnitSession, "after_rollback")
 def _keep_values(session: UnitSession) -> None:
-    """Detach before SQLAlchemy empties what is loaded; savepoints read it again instead."""
+    """Before SQLAlchemy empties what is loaded; after a savepoint it can be read again."""
     if session.get_nested_transaction() is None:
         session.settle(undone=True)
+    else:
+        session.kept += values_of(session.identity_map.values())

@@ -20,6 +20,7 @@ class Settled:
     def __init__(self) -> None:
         self._states: list[InstanceState[Any]] = []
         self._held: list[Any] = []
+        self._released: list[InstanceState[Any]] = []
 
     def add(self, states: Iterable[InstanceState[Any]], held: Iterable[Any]) -> None:
         """Settle stored entities that no session has any more.
@@ -42,7 +43,17 @@ class Settled:
     def release(self, entity: Any) -> None:
         """The changes of this one and of its children are taken care of."""
         released = {id(state_of(one)) for one in with_members([entity])}
+        self._released += [state for state in self._states if id(state) in released]
         self._states = [state for state in self._states if id(state) not in released]
+
+    def keep_released(self) -> None:
+        """Their changes are stored."""
+        self._released.clear()
+
+    def take_back_released(self) -> None:
+        """What took care of their changes is undone."""
+        released, self._released = self._released, []
+        self.add(released, ())
 
 
 def detach(state: InstanceState[Any]) -> None:

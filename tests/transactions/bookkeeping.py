@@ -69,6 +69,8 @@ class Held:
     version: int | None = None
     base: int | None = None
     """Its version when the transaction began."""
+    overwritten: int | None = None
+    """Which set-based write came before it was loaded: then its base is not known."""
     created: bool = False
     """Whether this transaction made its row; then its id goes when that is undone."""
     before: Life = Life.LOOSE
@@ -94,6 +96,7 @@ class Mark:
     serials: int
     wrote: bool | None
     hooks: int
+    overwritten: int
     versions: dict[Held, int | None]
 
 
@@ -113,11 +116,12 @@ class Library:
         self.marks: list[Mark] = []
         self.wrote: bool | None = False
         self.hooks: list[int] = []
+        self.overwritten: list[str] = []
         self.failed: BaseException | None = None
         self.lost = False
         self.doomed = False
         for held in self.held:
-            held.base = held.version
+            held.base, held.overwritten = held.version, None
 
     # -- what a query would find -------------------------------------------------------------
 
@@ -225,6 +229,14 @@ class Library:
             if self.row_of(held) is not None and (held.kind, held.id) == (kind, id):
                 held.changes |= values
 
+    def overwrote(self, kind: str) -> None:
+        """A set-based write: what is loaded from now on may bear a version of it."""
+        self.overwritten.append(kind)
+
+    def first_write(self, kind: str) -> int | None:
+        """Which set-based write was the first, if there was one."""
+        return self.overwritten.index(kind) if kind in self.overwritten else None
+
     def sent(self, changed: bool) -> None:
         """A statement was sent, and has changed something, or nothing."""
         self.wrote = self.wrote or changed or None
@@ -254,7 +266,7 @@ class Library:
         """A savepoint."""
         now = {kind: dict(rows) for kind, rows in self.now.items()}
         versions = {held: held.version for held in self.held}
-        self.marks.append(Mark(now, self._serials, self.wrote, len(self.hooks), versions))
+        self.marks.append(Mark(now, self._serials, self.wrote, len(self.hooks), len(self.overwritten), versions))
         self.wrote = False
 
     def release(self) -> None:
@@ -266,6 +278,7 @@ class Library:
         self._freeze()
         self.wrote = _either(False if not self.lost else None, mark.wrote)
         del self.hooks[mark.hooks :]
+        del self.overwritten[mark.overwritten :]
         self.doomed = False
         if self.lost:
             return
@@ -292,8 +305,13 @@ class Library:
             elif held.life is Life.TWIN:
                 held.version, held.life = held.base, held.before
             else:
-                held.version, held.life = row.version, Life.SETTLED
+                held.version, held.life = self._base(held, row), Life.SETTLED
         self.begin()
+
+    def _base(self, held: Held, row: Row) -> int | None:
+        """The committed version, or None where a unit cannot know it."""
+        since = held.overwritten
+        return None if since is not None and since < len(self.overwritten) else row.version
 
     def commit(self) -> None:
         self._freeze()

@@ -205,7 +205,10 @@ class Caller(RuleBasedStateMachine):
         for held in tracked:
             assert row is held.entity
         if not tracked:
-            self.hold(row, kind, Life.TRACKED, known.values, serial=known.serial, id=id)
+            self.hold(
+                row, kind, Life.TRACKED, known.values, serial=known.serial, id=id,
+                overwritten=library.first_write(kind),
+            )  # fmt: skip
 
     def wrote_over(self, kind: str, values: Values, row: Any, *, always: bool) -> None:
         """A stored row was changed, and handed out."""
@@ -347,8 +350,9 @@ class Caller(RuleBasedStateMachine):
             if failed and held.life is Life.DELETED:
                 continue
             assert self.read(held.entity, held.kind) == library.values_of(held)
-            if held.life is not Life.QUEUED and not failed:
-                assert held.entity.id == held.id
+            if failed or held.life is Life.QUEUED:
+                continue  # ids and versions are settled by the rollback
+            assert held.entity.id == held.id
             version = library.version_of(held)
             if isinstance(held.entity, ShelfModel) and not held.changes and version is not None:
                 assert held.entity.version == version

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hypothesis import strategies as st
-from hypothesis.stateful import rule
+from hypothesis.stateful import initialize, rule
 from sqlalchemy import select
 
 from domain import where
@@ -35,6 +35,17 @@ from tests.transactions.machine import (
 
 class Machine(Caller):
     """All that one can do with rows of two tables."""
+
+    @initialize(stock=st.lists(wishes, max_size=6), stay=st.booleans())
+    def begin(self, stock: list[Wish], stay: bool) -> None:
+        """Some rows are stored, and known to the caller."""
+        self.enter()
+        for wish in stock:
+            if self.library.refusal(wish.kind, self.values(wish)) is None:
+                self.create(wish)
+        self.commit()
+        if not stay:
+            self.leave()
 
     # -- new rows ----------------------------------------------------------------------------
 
@@ -197,12 +208,14 @@ class Machine(Caller):
             held.version = library.now[held.kind][done.id].version
 
     @opened
-    @rule(pick=picks, size=sizes)
-    def change_a_settled_one(self, pick: int, size: int) -> None:
+    @rule(pick=picks, size=sizes, then_commit=st.booleans())
+    def change_a_settled_one(self, pick: int, size: int, then_commit: bool) -> None:
         held = self.some_held(pick, Life.SETTLED)
         if held is not None:
             held.entity.size = size
             held.change({"size": size})
+        if held is not None and then_commit and not self.savepoints:
+            self.commit()
 
     # -- by a unique key ---------------------------------------------------------------------
 
@@ -248,6 +261,7 @@ class Machine(Caller):
         there = {row.values["name"]: id for id, row in known.items() if row.values["name"] in many}
         known.update({id: known[id].changed({"size": size}) for id in there.values()})
         self.library.sent(bool(many))
+        self.library.overwrote(kind)
         new = [wish._replace(size=size) for wish in self._wishes(kind, many)]
         self._find_new(kind, [self.values(wish) for wish in new if wish.name not in there])
 
@@ -289,6 +303,7 @@ class Machine(Caller):
             for id in matching:
                 library.remove(kind, id, Life.LEFT)
             library.sent(bool(matching))
+            library.overwrote(kind)
 
     def _where(self, kind: str, least: int) -> list[int]:
         rows = self.library.now[kind].items()
@@ -301,6 +316,7 @@ class Machine(Caller):
         rows = self.library.now[kind]
         rows.update({id: rows[id].changed(changes) for id in matching})
         self.library.sent(bool(matching))
+        self.library.overwrote(kind)
 
     # -- removing ----------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 import gc
 import sqlite3
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -11,14 +12,10 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from domain.errors import (
-    ForeignKeyViolation,
-    KitError,
-    UnitOfWorkError,
-)
+from domain.errors import ForeignKeyViolation, KitError, TransientError, UnitOfWorkError
 from infrastructure.database import BaseUnitOfWork, Database
 from tests.database.order_tables import ORDERS, Line, OrderRepository, Remark, an_order
-from tests.transactions.faults import FAULTS, Fault, Strike
+from tests.transactions.faults import COMMIT, FAULTS, Closed, Fault, Full, Interrupted, Strike
 from tests.transactions.library import (
     MODELS,
     Book,
@@ -265,7 +262,7 @@ def chosen(sent: list[str], *, tolerant: bool, every: bool) -> Iterable[int]:
     if every:
         return range(1, len(sent) + 1)
     if not tolerant:
-        return range(len(sent), 0, -3)
+        return sorted(range(len(sent), 0, -3))
     first = next(at for at, each in enumerate(sent, 1) if each.startswith("SAVEPOINT"))
     last = next(at for at, each in enumerate(sent, 1) if each.startswith("RELEASE"))
     return range(first - 1, last + 2)
