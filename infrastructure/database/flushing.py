@@ -274,8 +274,6 @@ class Tracker:
             aggregates.renew_lists(row)
         del self.newborns[since.newborns :]
         del self.removed[since.removed :]
-        if since != _BEGINNING:
-            self.bases.go_back(since.bases)
 
 
 def validate_new(entity: Any, stamp: Any = None) -> None:

@@ -241,16 +241,13 @@ class UnitSession(Session):
             super().invalidate()
 
     def settle(self, *, undone: bool = False) -> None:
-        """Detach everything: values stay, and a change from now on is noticed.
-
-        ``undone``: what was new is new again, and not to be looked for by a key it had.
-        """
+        """Detach everything: values stay, and a change from now on is noticed."""
         while self.cursors:  # later, the connection is somebody else's
             with suppress(Exception):
                 self.cursors.pop().close()
-        for row, _ in self.tracker.newborns if undone else ():
-            self.identity_map.safe_discard(state_of(row))
         if undone:
+            for row, _ in self.tracker.newborns:  # nobody is to look for them by their keys
+                self.identity_map.safe_discard(state_of(row))
             self.tracker.bases.note_unknown(self)
         states: list[InstanceState[Any]] = state_list(self)
         held = json_changes.forget(self)
@@ -328,6 +325,7 @@ class UnitSession(Session):
             self.failure = None
         self.settled.add(state_list(self.tracker.removed[since.removed :]), ())
         self.tracker.take_back(since)
+        self.tracker.bases.go_back(since.bases)
         self.wrote = False
         if self.failure is None:
             self._read_undone([row for row, _ in held if id(row) in written or is_emptied(row)])

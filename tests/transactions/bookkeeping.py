@@ -266,7 +266,9 @@ class Library:
         """A savepoint."""
         now = {kind: dict(rows) for kind, rows in self.now.items()}
         versions = {held: held.version for held in self.held}
-        self.marks.append(Mark(now, self._serials, self.wrote, len(self.hooks), len(self.overwritten), versions))
+        self.marks.append(
+            Mark(now, self._serials, self.wrote, len(self.hooks), len(self.overwritten), versions)
+        )
         self.wrote = False
 
     def release(self) -> None:

@@ -227,7 +227,6 @@ def check_the_pools_are_full(database: Database) -> None:
 
 @faults
 @pytest.mark.parametrize("tolerant", [False, True], ids=["strict", "tolerant"])
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_all_is_stored_or_nothing(
     database: Database, fault: Fault, tolerant: bool, soak: bool
 ) -> None:
