@@ -325,9 +325,9 @@ class UnitSession(Session):
             self.failure = None
         self.settled.add(state_list(self.tracker.removed[since.removed :]), ())
         self.tracker.take_back(since)
-        self.tracker.bases.go_back(since.bases)
         self.wrote = False
         if self.failure is None:
+            self.tracker.bases.go_back(since.bases)
             self._read_undone([row for row, _ in held if id(row) in written or is_emptied(row)])
         self._give_back(held)
 

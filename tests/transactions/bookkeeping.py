@@ -280,10 +280,10 @@ class Library:
         self._freeze()
         self.wrote = _either(False if not self.lost else None, mark.wrote)
         del self.hooks[mark.hooks :]
-        del self.overwritten[mark.overwritten :]
         self.doomed = False
         if self.lost:
             return
+        del self.overwritten[mark.overwritten :]
         self.failed, self.now = None, mark.now
         for held in self._taking_part():
             if held.serial is None or held.serial > mark.serials:

@@ -97,6 +97,27 @@ def test_a_version_that_was_rolled_back_hides_no_change_of_others(
         uow.shelves.update(row)
 
 
+@lossy
+def test_a_version_of_a_lost_savepoint_hides_no_change_of_others(
+    shared_database: Database,
+) -> None:
+    with Units(shared_database) as uow:
+        uow.shelves.create(Shelf(name="old"))
+        uow.commit()
+    with suppress(KitError, DBAPIError), Units(shared_database) as uow, uow.savepoint():
+        row = uow.shelves.one()
+        row.size = 1
+        uow.session.flush()
+        kill(uow)
+        uow.shelves.count()
+    with Units(shared_database) as uow:
+        uow.shelves.update(row.id, size=2)
+        uow.commit()
+
+    with pytest.raises((ConcurrencyConflict, UnitOfWorkError)), Units(shared_database) as uow:
+        uow.shelves.update(row)
+
+
 # -- failures --------------------------------------------------------------------------------
 
 
