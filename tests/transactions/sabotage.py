@@ -9,12 +9,13 @@ import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from infrastructure.database import forks, open_units, retrying
+from infrastructure.database import database, forks, open_units, retrying
 from infrastructure.database.base_unit_of_work import BaseUnitOfWork
 from infrastructure.database.database import Database
 from infrastructure.database.dialects import postgresql, postgresql_outcome, sqlite
 from infrastructure.database.flushing import Tracker
 from infrastructure.database.session import UnitSession
+from infrastructure.database.versions import Bases
 
 
 class Guard(NamedTuple):
@@ -166,6 +167,18 @@ GUARDS: dict[str, Guard] = {
         server=True,
     ),
     "rollback-only": Guard(replaced(UnitSession, "fail", nothing), f"{_D}test_failed_units.py"),
+    "what SQLite has ended is not healed": Guard(
+        replaced(sqlite.SQLite, "has_ended", always(False)),
+        f"{_T}test_faults_at_every_statement.py::"
+        "test_a_savepoint_does_not_heal_a_transaction_that_sqlite_has_ended",
+    ),
+    "versions are taken back": Guard(
+        replaced(Bases, "restore", nothing),
+        f"{_T}test_state_machine.py::test_a_version_that_was_rolled_back_hides_no_change_of_others",
+    ),
+    "no values in the words of others": Guard(
+        replaced(database, "hide_values", nothing), f"{_T}test_secrets.py", server=True
+    ),
     "the error of the block": Guard(
         replaced(UnitSession, "_send_rollback", _rollback_that_raises),
         f"{_D}test_lost_connections.py",
