@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any, NoReturn
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import create_engine, event, text
 
 from infrastructure.database import Database
 
@@ -40,3 +40,16 @@ def statements(database: Database) -> Iterator[list[str]]:
     finally:
         for engine in engines:
             event.remove(engine, "before_cursor_execute", note)
+
+
+def kill(uow: Any) -> None:
+    """End the connection of a unit as a server or an operating system would."""
+    connection = uow.session.connection()
+    if connection.dialect.name == "sqlite":
+        connection.connection.driver_connection.close()
+        return
+    pid = connection.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()
+    killer = create_engine(connection.engine.url, isolation_level="AUTOCOMMIT")
+    with killer.connect() as other:
+        other.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid})
+    killer.dispose()

@@ -154,11 +154,6 @@ class UnitSession(Session):
         self.wrote = self.begun = False
         self.finished += 1
 
-    def begin_streaming(self) -> None:
-        """From now on, read in a transaction: a cursor stays open only there."""
-        if self.bind is self.database.reader:
-            self.bind = self.database.streamer
-
     # -- how a transaction ends ------------------------------------------------------------
 
     def store(self) -> None:
@@ -190,6 +185,7 @@ class UnitSession(Session):
 
     def _forget_connection(self) -> None:
         """Let go of what is lost already, without asking it to roll back."""
+        self.tracker.bases.note_unknown(self)  # perhaps it is undone
         self.settle()
         super().invalidate()
 
@@ -312,7 +308,8 @@ class UnitSession(Session):
         mark = self.failed_at
         json_changes.mark_changed(self)
         wrote = self.wrote or self.failure is not None
-        held = values_of(self.identity_map.values()) + self.tracker.deleted[since.deleted :]
+        self.keep_values()
+        held = self.kept + self.tracker.deleted[since.deleted :]
         written = {id(row) for row, _ in held if wrote or state_of(row).modified}
         try:
             if nested is not None:
@@ -331,9 +328,12 @@ class UnitSession(Session):
             self._read_undone([row for row, _ in held if id(row) in written or is_emptied(row)])
         self._give_back(held)
 
+    def keep_values(self) -> None:
+        """Once for a savepoint, before SQLAlchemy empties what is loaded."""
+        self.kept = self.kept or values_of(self.identity_map.values())
+
     def _give_back(self, held: Held) -> None:
         give_back(held)
-        give_back(self.kept)
         self.kept = []
 
     def _read_undone(self, rows: list[Any]) -> None:
@@ -395,4 +395,4 @@ def _keep_values(session: UnitSession) -> None:
     if session.get_nested_transaction() is None:
         session.settle(undone=True)
     else:
-        session.kept += values_of(session.identity_map.values())
+        session.keep_values()

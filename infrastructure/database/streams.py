@@ -27,7 +27,8 @@ def stream_rows(rows: Rows, query: Select[Any], load: Sequence[str], size: int) 
 def _by_cursor(rows: Rows, query: Select[Any], size: int) -> Iterator[Any]:
     """What the rows were at the beginning."""
     session = rows.session
-    session.begin_streaming()
+    if session.bind is session.database.reader:
+        session.bind = session.database.streamer  # a cursor stays open only in a transaction
     found = session.scalars(query.execution_options(yield_per=size))
     session.cursors.append(found)
     transaction, parts = session.finished, found.partitions()

@@ -1,10 +1,10 @@
 """A connection that dies under a unit: the exception of the block reaches its caller."""
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlmodel import Field
 
@@ -17,6 +17,7 @@ from domain.errors import (
 )
 from infrastructure.database import BaseRepository, BaseUnitOfWork, Database, Model
 from tests.conftest import MakeDatabase
+from tests.support import kill
 
 
 class LostTag(Model, table=True):
@@ -40,20 +41,6 @@ class Stop(Exception):
 @pytest.fixture
 def tables() -> list[type]:
     return [LostTag]
-
-
-def kill(uow: Tags) -> None:
-    """End the connection of a unit as a server or an operating system would."""
-    connection = uow.session.connection()
-    if connection.dialect.name == "sqlite":
-        raw: Any = connection.connection.driver_connection
-        raw.close()
-        return
-    pid = connection.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()
-    killer = create_engine(connection.engine.url, isolation_level="AUTOCOMMIT")
-    with killer.connect() as other:
-        other.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid})
-    killer.dispose()
 
 
 def assert_whole(database: Database) -> None:

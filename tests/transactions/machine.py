@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
-from sqlalchemy import create_engine, delete, select, text
+from sqlalchemy import delete, select
 from sqlalchemy.exc import DBAPIError
 
 from domain.errors import (
@@ -23,6 +23,7 @@ from domain.errors import (
     UnitOfWorkError,
 )
 from infrastructure.database import Database
+from tests.support import kill
 from tests.transactions.bookkeeping import FIELDS, Held, Library, Life, Values
 from tests.transactions.library import ENTITIES, MODELS, ShelfModel, Units
 
@@ -59,19 +60,6 @@ closed = precondition(lambda self: self.uow is None)
 outside = precondition(lambda self: self.uow is not None and not self.savepoints)
 inside = precondition(lambda self: bool(self.savepoints))
 losable = precondition(lambda self: self.uow is not None and self.is_losable())
-
-
-def kill(uow: Any) -> None:
-    """End the connection of a unit as a server or an operating system would."""
-    connection = uow.session.connection()
-    if connection.dialect.name == "sqlite":
-        connection.connection.driver_connection.close()
-        return
-    pid = connection.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()
-    killer = create_engine(connection.engine.url, isolation_level="AUTOCOMMIT")
-    with killer.connect() as other:
-        other.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid})
-    killer.dispose()
 
 
 class Caller(RuleBasedStateMachine):

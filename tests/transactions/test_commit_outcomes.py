@@ -12,10 +12,18 @@ from sqlalchemy import create_engine, text
 from sqlmodel import Session
 
 from domain import ALL
-from domain.errors import CommitOutcomeUnknown, DatabaseUnavailable, KitError
+from domain.errors import CommitOutcomeUnknown, DatabaseUnavailable, KitError, UnitOfWorkError
 from infrastructure.database import BaseUnitOfWork, Database
 from tests.conftest import MakeDatabase
-from tests.transactions.accounts import TABLES, TxAccount, TxEntry, assert_whole, names_in
+from tests.transactions.accounts import (
+    TABLES,
+    TxAccount,
+    TxEntry,
+    TxSheet,
+    assert_whole,
+    names_in,
+    open_accounts,
+)
 from tests.transactions.link import Cut, Link
 from tests.transactions.servers import Bouncer, Cluster
 
@@ -145,6 +153,25 @@ def test_a_unit_whose_commit_did_not_happen_is_undone(linked: tuple[Link, Databa
     assert caught.value.__cause__ is None
     assert told == []
     assert names_in(database) == ["b"]
+
+
+def test_a_version_of_a_commit_that_did_not_happen_is_not_kept(
+    linked: tuple[Link, Database],
+) -> None:
+    """It was read after a set-based write: nobody knows which one is stored."""
+    link, database = linked
+    open_accounts(database, 1)
+    with pytest.raises(DatabaseUnavailable), BaseUnitOfWork(database) as uow:
+        uow.repository(TxSheet).update_where(ALL, value=1)
+        sheet = uow.repository(TxSheet).require(1)
+        link.cut = "before"
+        uow.commit()
+    with BaseUnitOfWork(database) as uow:
+        uow.repository(TxSheet).update(1, value=2)
+        uow.commit()
+
+    with pytest.raises(UnitOfWorkError, match="version"), BaseUnitOfWork(database) as uow:
+        uow.repository(TxSheet).update(sheet)
 
 
 def test_a_unit_that_wrote_nothing_loses_nothing(linked: tuple[Link, Database]) -> None:

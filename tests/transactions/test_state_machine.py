@@ -20,8 +20,9 @@ from domain.errors import (
     UnitOfWorkError,
 )
 from infrastructure.database import Database
+from tests.support import kill
 from tests.transactions.library import MODELS, Book, Shelf, ShelfModel, Units
-from tests.transactions.machine import MISSING, Stop, kill
+from tests.transactions.machine import MISSING, Stop
 from tests.transactions.machine_rules import Machine
 
 EXAMPLES = 60
