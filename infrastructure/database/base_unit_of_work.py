@@ -226,8 +226,9 @@ class BaseUnitOfWork:
         ``timeout`` seconds or beyond ``attempts``; then the last error is raised.
         What ``work`` has committed itself is never run again.
         """
-        open_units.refuse_inside_another(self._database or Database.default())
-        limits = retrying.Attempts(attempts, timeout)
+        database = self._database or Database.default()
+        open_units.refuse_inside_another(database)
+        limits = retrying.Attempts(attempts, timeout, database.clock)
         while True:
             unit = self._anew()
             try:

@@ -7,7 +7,7 @@ import os
 import re
 import threading
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from types import TracebackType
 from typing import Any, ClassVar, Self, TypeVar
 
@@ -16,7 +16,8 @@ from sqlalchemy.engine import ExceptionContext
 
 from domain.errors import CommitOutcomeUnknown, DatabaseUnavailable, KitError, ValidationError
 from infrastructure.database import forks
-from infrastructure.database.dialects import Settings, dialect_named
+from infrastructure.database.clock import Clock
+from infrastructure.database.dialects import Dialect, Settings, dialect_named
 from infrastructure.database.errors import hide_values, translate
 from infrastructure.database.urls import parsed
 
@@ -33,9 +34,6 @@ class Database:
 
     _default: ClassVar[Database | None] = None
     _default_lock: ClassVar[threading.Lock] = threading.Lock()
-
-    clock: Callable[[], datetime]
-    """Where timestamps come from: aware, in UTC."""
 
     def __init__(
         self,
@@ -59,9 +57,10 @@ class Database:
             lock_timeout=_optional("lock_timeout", lock_timeout),
             pgbouncer=pgbouncer,
         )
-        self.clock = lambda: datetime.now(UTC)
-        self.dialect = dialect_named(self.settings.url.get_backend_name())
+        self._clock = Clock()
+        self.dialect = self._dialect()
         self.exclusive = self.dialect.exclusive(self.settings)
+        self.in_memory = self.dialect.in_memory(self.settings)
         self.engine = self.dialect.engine(self.settings)
         self.reader = self.dialect.reader(self.settings, self.engine)
         self.streamer = self.dialect.streamer(self.engine, self.reader)
@@ -72,6 +71,9 @@ class Database:
             event.listen(engine, "after_cursor_execute", _notice_writes)
             self._connections.watch(engine)
         forks.tell(self)
+
+    def _dialect(self) -> Dialect:
+        return dialect_named(self.settings.url.get_backend_name())
 
     @classmethod
     def default(cls) -> Database:
@@ -90,6 +92,18 @@ class Database:
     def key(self) -> object:
         """Equal for two objects that stand for the same database."""
         return self if self.exclusive else self.settings.url
+
+    @property
+    def clock(self) -> Clock:
+        """Where timestamps come from, and what the waiting between attempts goes by.
+
+        May be set: to a ``Clock``, or to a function for the timestamps, aware and in UTC.
+        """
+        return self._clock
+
+    @clock.setter
+    def clock(self, clock: Callable[[], datetime]) -> None:
+        self._clock = clock if isinstance(clock, Clock) else Clock(clock)
 
     def create_all(self, metadata: MetaData) -> None:
         """Create the tables that are missing. For tests and first steps; later, migrate."""
@@ -133,7 +147,7 @@ class Database:
     def after_fork(self) -> None:
         """Forget the parent's connections, without closing them for the parent."""
         Database._default_lock = threading.Lock()  # whoever held it is not in this process
-        if self.exclusive:
+        if self.in_memory:
             return  # its memory was copied, the connection included
         usable = [self.dialect.leave_to_parent(record) for record in self._connections.taken()]
         for engine in {self.engine, self.reader}:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 from sqlalchemy import exc as sql_errors
 from sqlalchemy.orm.exc import StaleDataError
 
-from domain.errors import DatabaseUnavailable, KitError, LockTimeout, UnitOfWorkError
+from domain.errors import DatabaseUnavailable, KitError, UnitOfWorkError
 from infrastructure.database.database import Database
 
 TWO_THREADS = "two threads use this unit at the same time; give each a unit of its own"
@@ -50,7 +50,8 @@ def guarded(method: _Method, *, begins: bool = True) -> _Method:
 def _no_connection(database: Database) -> KitError:
     """The error for a pool that had nothing to give."""
     if database.exclusive:
-        return LockTimeout("another thread is using the memory database, which serves one")
+        dialect = database.dialect
+        return dialect.busy(f"{dialect.serves_one}, and another thread is using it")
     return DatabaseUnavailable(
         f"{database.url}: no connection was free in time; leave units sooner, or raise pool_size"
     )

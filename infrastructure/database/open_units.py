@@ -64,4 +64,4 @@ def _refuse(unit: OpenUnit, other: OpenUnit) -> None:
             "one, with savepoint() for a part that may fail"
         )
     if unit.database.exclusive:
-        raise UnitOfWorkError("a memory database serves one unit at a time; leave that one")
+        raise UnitOfWorkError(f"{unit.database.dialect.serves_one}; leave that one")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import inspect
 import math
 import random
-import time
 from collections.abc import AsyncIterator, Awaitable, Generator
 
 from domain.errors import KitError, UnitOfWorkError, ValidationError
+from infrastructure.database.clock import Clock
 from infrastructure.database.dialects import RUN_AGAIN
 
 _FIRST = 0.005
@@ -18,7 +18,7 @@ _LONGEST = 0.5
 class Attempts:
     """Bounded by number and by time. ``timeout`` is in seconds, for all of them together."""
 
-    def __init__(self, attempts: int | None, timeout: float) -> None:
+    def __init__(self, attempts: int | None, timeout: float, clock: Clock) -> None:
         errors = {}
         if attempts is not None and (not _is_whole(attempts) or attempts < 1):
             errors["attempts"] = "must be a whole number above zero, or None for no bound"
@@ -28,7 +28,8 @@ class Attempts:
             raise ValidationError("run()", errors)
         self._most = attempts
         self._made = 0
-        self._began = time.monotonic()
+        self._clock = clock
+        self._began = clock.monotonic()
         self._timeout = timeout
 
     def again(self, error: KitError) -> bool:
@@ -36,11 +37,11 @@ class Attempts:
         if not isinstance(_first_error(error), RUN_AGAIN):
             return False
         self._made += 1
-        spent = time.monotonic() - self._began
+        spent = self._clock.monotonic() - self._began
         if self._made == self._most or spent >= self._timeout:
             error.add_note(f"run() gave up after {self._made} attempts in {spent:.1f} s")
             return False
-        time.sleep(min(self._pause(), self._timeout - spent))
+        self._clock.sleep(min(self._pause(), self._timeout - spent))
         return True
 
     def _pause(self) -> float:

@@ -119,7 +119,7 @@ class UnitSession(Session):
     @property
     def inherited(self) -> bool:
         """Whether this process was forked while the unit was open; memory was copied with it."""
-        return self.process != forks.process and not self.database.exclusive
+        return self.process != forks.process and not self.database.in_memory
 
     def refuse_in_child(self) -> None:
         """Raise if the transaction is that of a parent process."""

@@ -168,7 +168,7 @@ def test_attempts_keep_a_distance_that_grows_and_varies(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pauses: list[float] = []
-    monkeypatch.setattr("infrastructure.database.retrying.time.sleep", pauses.append)
+    monkeypatch.setattr("infrastructure.database.clock.time.sleep", pauses.append)
 
     BaseUnitOfWork(database).run(FailsAtFirst(Deadlock("again"), times=60))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from infrastructure.database.dialects.base import (
     Dialect,
@@ -16,6 +17,9 @@ from infrastructure.database.dialects.base import (
 )
 from infrastructure.database.dialects.failures import RUN_AGAIN
 
+if TYPE_CHECKING:
+    from infrastructure.database.dialects.sandbox import Sandboxed
+
 __all__ = [
     "RUN_AGAIN",
     "Dialect",
@@ -26,17 +30,27 @@ __all__ = [
     "Statement",
     "Violation",
     "dialect_named",
+    "sandbox_named",
 ]
 
 
 @cache
 def dialect_named(name: str) -> Dialect:
     """The dialect of a database, by SQLAlchemy's name for it; ``KeyError`` if there is none."""
+    dialect: Dialect = _module(name).DIALECT
+    return dialect
+
+
+def sandbox_named(name: str) -> Sandboxed:
+    """The same for a database of which nothing is committed, for tests."""
+    sandboxed: Sandboxed = _module(f"{name}_sandbox").DIALECT
+    return sandboxed
+
+
+def _module(name: str) -> Any:
     try:
-        module = importlib.import_module(f"{__name__}.{name}")
+        return importlib.import_module(f"{__name__}.{name}")
     except ModuleNotFoundError as error:
         if error.name != f"{__name__}.{name}":
             raise
         raise KeyError(name) from None
-    dialect: Dialect = module.DIALECT
-    return dialect

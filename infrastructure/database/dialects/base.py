@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from sqlalchemy import (
     URL,
@@ -25,7 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.types import TypeEngine
 
-from domain.errors import ConflictError, KitError
+from domain.errors import ConflictError, KitError, LockTimeout
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,8 +99,18 @@ def keep_for_ever(connection: object) -> None:
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
 
 
+READ_ONLY = "kit_read_only"
+"""The execution option of a connection that may only read, where the engine looks at it."""
+
+
 class Dialect(ABC):
     """One database. Stateless."""
+
+    serves_one: ClassVar[str] = "a memory database serves one unit at a time"
+    """What to say where ``exclusive`` databases are asked for more."""
+
+    busy: ClassVar[type[KitError]] = LockTimeout
+    """What to raise if another thread uses an ``exclusive`` database for too long."""
 
     def wrong_with(self, url: URL) -> str | None:
         """Why a URL cannot be what was meant, without telling it; None if it can."""
@@ -108,9 +118,13 @@ class Dialect(ABC):
             return "has an @ in its host or database; in a password, it is written as %40"
         return None
 
-    @abstractmethod
+    def in_memory(self, settings: Settings) -> bool:
+        """Whether the database is in the memory of this process, and a fork copies it."""
+        return False
+
     def exclusive(self, settings: Settings) -> bool:
         """Whether the database serves one unit at a time."""
+        return self.in_memory(settings)
 
     @abstractmethod
     def engine(self, settings: Settings) -> Engine:

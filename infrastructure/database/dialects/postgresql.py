@@ -49,11 +49,8 @@ _READ_ONLY = "-c default_transaction_read_only=on"
 class PostgreSQL(Dialect):
     """A server, or a cluster behind PgBouncer."""
 
-    def exclusive(self, settings: Settings) -> bool:
-        return False
-
     def engine(self, settings: Settings) -> Engine:
-        engine = _engine(settings)
+        engine = _engine(settings, self.pool(settings))
         event.listen(engine, "connect", postgresql_outcome.note_incarnation)
         timeouts = {
             "statement_timeout": settings.statement_timeout,
@@ -68,11 +65,15 @@ class PostgreSQL(Dialect):
             event.listen(engine, "begin", _Begin("; ".join(commands)))
         return engine
 
+    def pool(self, settings: Settings) -> Mapping[str, Any]:
+        """How connections are kept."""
+        return {"pool_pre_ping": True, "pool_size": settings.pool_size}
+
     def reader(self, settings: Settings, engine: Engine) -> Engine:
         # Startup options do not pass PgBouncer, and SET LOCAL needs a transaction.
         if settings.pgbouncer or settings.statement_timeout or settings.lock_timeout:
             return engine.execution_options(postgresql_readonly=True)
-        reader = _engine(settings, _READ_ONLY)
+        reader = _engine(settings, self.pool(settings), _READ_ONLY)
         return reader.execution_options(isolation_level="AUTOCOMMIT")
 
     def streamer(self, engine: Engine, reader: Engine) -> Engine:
@@ -191,7 +192,7 @@ class _Begin:
         connection.exec_driver_sql(self.commands)
 
 
-def _engine(settings: Settings, *startup: str) -> Engine:
+def _engine(settings: Settings, pool: Mapping[str, Any], *startup: str) -> Engine:
     connect_args: dict[str, Any] = {"connect_timeout": max(1, round(settings.connect_timeout))}
     if not settings.pgbouncer:
         asked = settings.url.query.get("options", ())
@@ -205,9 +206,8 @@ def _engine(settings: Settings, *startup: str) -> Engine:
         settings.url,
         echo=settings.echo,
         hide_parameters=True,
-        pool_pre_ping=True,
-        pool_size=settings.pool_size,
         connect_args=connect_args,
+        **pool,
     )
 
 

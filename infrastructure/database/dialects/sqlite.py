@@ -46,6 +46,7 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 from domain import errors
 from infrastructure.database.dialects import sqlite_dates, sqlite_timeout
 from infrastructure.database.dialects.base import (
+    READ_ONLY,
     Dialect,
     Migration,
     Rows,
@@ -58,7 +59,6 @@ from infrastructure.database.dialects.base import (
 )
 from infrastructure.database.dialects.failures import error_for
 
-_READ_ONLY = "kit_read_only"
 _FEW = 500
 _PATTERN = 10_000
 
@@ -71,7 +71,7 @@ class SQLite(Dialect):
             return "has a user, password or host, which SQLite does not know; use sqlite:///app.db"
         return None
 
-    def exclusive(self, settings: Settings) -> bool:
+    def in_memory(self, settings: Settings) -> bool:
         database = settings.url.database or ":memory:"
         return ":memory:" in database or settings.url.query.get("mode") == "memory"
 
@@ -91,7 +91,7 @@ class SQLite(Dialect):
         )
         engine.dialect.colspecs = {**engine.dialect.colspecs, **sqlite_dates.TYPES}
         event.listen(engine, "connect", _Connect(wait, wal=not self.exclusive(settings)))
-        event.listen(engine, "begin", _begin)
+        event.listen(engine, "begin", begin)
         event.listen(engine, "reset", _reset)
         if settings.statement_timeout is not None:
             sqlite_timeout.limit(engine, settings.statement_timeout)
@@ -105,14 +105,14 @@ class SQLite(Dialect):
 
     def unit_options(self, *, read_only: bool, isolation_level: str | None) -> Mapping[str, Any]:
         # Every transaction of SQLite is serializable: each level that can be asked for is kept.
-        return {_READ_ONLY: True} if read_only else {}
+        return {READ_ONLY: True} if read_only else {}
 
     def leave_to_parent(self, record: Any) -> bool:
         # SQLite counts its locks in the memory of the process, and they were copied though they
         # are the parent's. To close gives them back; but to undo what another process writes
         # would spoil the index of its log (sqlite.org/howtocorrupt.html, 2.6).
         raw = record.dbapi_connection
-        if raw is not None and raw.in_transaction and not record.info.get(_READ_ONLY):
+        if raw is not None and raw.in_transaction and not record.info.get(READ_ONLY):
             keep_for_ever(raw)
             return False
         if raw is not None:
@@ -324,9 +324,10 @@ def _driver_connection(connection: Connection) -> Any:
     return None if connection.invalidated else connection.connection.driver_connection
 
 
-def _begin(connection: Connection) -> None:
-    if connection.get_execution_options().get(_READ_ONLY):
-        connection.info[_READ_ONLY] = True
+def begin(connection: Connection) -> None:
+    """Begin, as the unit needs it."""
+    if connection.get_execution_options().get(READ_ONLY):
+        connection.info[READ_ONLY] = True
         connection.exec_driver_sql("PRAGMA query_only=ON")
         connection.exec_driver_sql("BEGIN DEFERRED")
     else:
@@ -338,7 +339,7 @@ def _reset(
     record: Any,
     state: Any,  # noqa: ARG001 -- SQLAlchemy counts the parameters
 ) -> None:
-    if record.info.pop(_READ_ONLY, False):
+    if record.info.pop(READ_ONLY, False):
         connection.execute("PRAGMA query_only=OFF")
 
 

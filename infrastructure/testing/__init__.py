@@ -1,0 +1,58 @@
+"""What makes an application on this kit pleasant to test.
+
+Nothing is imported before it is asked for: pytest imports this package in every run.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from infrastructure.testing.clock import MovableClock
+    from infrastructure.testing.contracts import (
+        RepositoryContract,
+        SqlRepositoryContract,
+        UnitOfWorkContract,
+    )
+    from infrastructure.testing.lazy_loads import no_lazy_loads
+    from infrastructure.testing.memory import (
+        BaseInMemoryUnitOfWork,
+        InMemoryRepository,
+        InMemoryStore,
+    )
+    from infrastructure.testing.memory.unit_of_work import InMemoryUnitOfWork
+    from infrastructure.testing.queries import assert_queries
+    from infrastructure.testing.sandbox import SandboxDatabase
+
+__all__ = [
+    "BaseInMemoryUnitOfWork",
+    "InMemoryRepository",
+    "InMemoryStore",
+    "InMemoryUnitOfWork",
+    "MovableClock",
+    "RepositoryContract",
+    "SandboxDatabase",
+    "SqlRepositoryContract",
+    "UnitOfWorkContract",
+    "assert_queries",
+    "no_lazy_loads",
+]
+
+_MODULES = {
+    "BaseInMemoryUnitOfWork": "memory",
+    "InMemoryRepository": "memory",
+    "InMemoryStore": "memory",
+    "InMemoryUnitOfWork": "memory.unit_of_work",
+    "MovableClock": "clock",
+    "RepositoryContract": "contracts",
+    "SandboxDatabase": "sandbox",
+    "SqlRepositoryContract": "contracts",
+    "UnitOfWorkContract": "contracts",
+    "assert_queries": "queries",
+    "no_lazy_loads": "lazy_loads",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
