@@ -50,7 +50,8 @@ def _is_elsewhere(item: pytest.Item) -> bool:
     if sampled := item.get_closest_marker("sampled"):
         return zlib.crc32(item.nodeid.encode()) % sampled.args[0] != 0
     marker = item.get_closest_marker("thorough")
-    name = getattr(item, "callspec", None) and item.callspec.params.get("url")  # type: ignore[attr-defined]
+    params = item.callspec.params if hasattr(item, "callspec") else {}
+    name = params.get("url") or params.get("kind")
     names = ["sqlite-file", "sqlite-memory", "postgresql"]
     if marker is None or name not in names:
         return False

@@ -25,6 +25,12 @@ from infrastructure.database.models.team import TeamModel
 from infrastructure.database.repositories.person import SqlPersonRepository
 from infrastructure.database.repositories.team import SqlTeamRepository
 from infrastructure.database.unit_of_work import UnitOfWork
+from infrastructure.testing import (
+    BaseInMemoryUnitOfWork,
+    InMemoryRepository,
+    InMemoryUnitOfWork,
+    assert_queries,
+)
 
 # -- what users write -----------------------------------------------------------------------------
 
@@ -219,3 +225,23 @@ def aggregates(uow: ExampleShop) -> None:
 def statements(uow: UnitOfWork) -> None:
     assert_type(uow.session.exec(select(PersonModel)).all(), Sequence[PersonModel])
     assert_type(uow.session.exec(select(Tag.name)).first(), str | None)
+
+
+class InMemoryShop(BaseInMemoryUnitOfWork):
+    tags: InMemoryRepository[Tag]
+    orders: InMemoryRepository[Order]
+
+
+def in_memory(uow: InMemoryUnitOfWork, shop: InMemoryShop) -> None:
+    port: domain_ports.UnitOfWork = uow
+    people: PersonRepository = uow.people
+    assert_type(port.people.require(1).name, str)
+    assert_type(people.in_team(1), list[Person])
+    assert_type(shop.tags.require(1).name, str)
+    assert_type(shop.orders.create(Order(number="1")), Order)
+    assert_type(uow.run(lambda fresh: fresh.people.count()), int)
+
+
+def counted(database: Database) -> None:
+    with assert_queries(database, max=1) as queries:
+        assert_type(len(queries), int)

@@ -31,7 +31,7 @@ class Settled:
         self._states = [state for state in self._states if state.obj() or state.modified]
         self._held += held
         for state in states:
-            if state.key is not None:
+            if state.key is not None and state.obj() is not None:  # or nobody can change it
                 detach(state)
                 self._states.append(state)
 

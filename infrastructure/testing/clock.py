@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from infrastructure.database.clock import Clock
 
 _START = datetime(2030, 1, 1, 12, tzinfo=UTC)
+_LEAST = 1e-6
 
 
 class MovableClock(Clock):
@@ -31,8 +32,8 @@ class MovableClock(Clock):
         return self._passed
 
     def sleep(self, seconds: float) -> None:
-        """Move on by so much, at once."""
-        self.move(seconds=seconds)
+        """Move on by so much, at once; at least by a microsecond, or a wait would never end."""
+        self.move(seconds=max(seconds, _LEAST))
 
     def move(
         self, *, days: float = 0, hours: float = 0, minutes: float = 0, seconds: float = 0

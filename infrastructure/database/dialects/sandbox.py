@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import weakref
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any, ClassVar
@@ -100,7 +100,7 @@ class Sandbox:
         self._why = _CLOSED
         self._raw: Any = None
         self._in_savepoint = False
-        self._holder: Any = _nothing
+        self._holder: Callable[[], Connection | None] = _nothing
         event.listen(engine, "begin", self._begin, insert=True)
         ends: Any = engine.dialect
         ends.do_commit, ends.do_rollback = self._commit, self._rollback
@@ -123,7 +123,7 @@ class Sandbox:
         ended = not self._dialect.goes_on(raw)
         self._in_savepoint = False
         try:
-            if left_open:
+            if left_open and holder is not None:
                 _let_go(holder)
         finally:
             if not ended:

@@ -44,11 +44,11 @@ class SandboxedSQLite(Sandboxed, SQLite):
 
     def check_deferred(self, raw: Any) -> None:
         asked = raw.execute("PRAGMA defer_foreign_keys").fetchone() == (1,)
-        if asked or raw.execute(_DEFERS).fetchone() == (1,):
-            if raw.execute("PRAGMA foreign_key_check").fetchone() is not None:
-                error = sqlite3.IntegrityError("FOREIGN KEY constraint failed")
-                error.sqlite_errorcode, error.sqlite_errorname = _FOREIGN_KEY
-                raise error
+        deferred = asked or raw.execute(_DEFERS).fetchone() == (1,)
+        if deferred and raw.execute("PRAGMA foreign_key_check").fetchone() is not None:
+            error = sqlite3.IntegrityError("FOREIGN KEY constraint failed")
+            error.sqlite_errorcode, error.sqlite_errorname = _FOREIGN_KEY
+            raise error
 
     def templates(self, url: URL, folder: Path) -> Templates:
         return _Files(url, folder, in_memory=SQLite.in_memory(self, Settings(url=url)))

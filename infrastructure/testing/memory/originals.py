@@ -1,0 +1,87 @@
+"""The objects that callers gave to a repository, and still hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import islice
+from typing import Any, NamedTuple
+
+from domain.errors import UnitOfWorkError
+from infrastructure.testing.memory.images import Image, label_of
+from infrastructure.testing.memory.kinds import Kind
+
+_RECENT = 64
+
+
+class Original(NamedTuple):
+    """An object, the image of what was made of it, and what it held then."""
+
+    given: Any
+    image: Image
+    held: Any
+
+
+class Late(NamedTuple):
+    """An object of a transaction that has ended, and what it held then."""
+
+    entity: Any
+    kind: Kind
+    label: str
+    held: Any
+
+    @property
+    def is_changed(self) -> bool:
+        return bool(self.kind.held(self.entity) != self.held)
+
+
+class Originals:
+    """Notices changes that would be lost: the tracked entity is another object."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, Original] = {}
+        self._late: dict[int, Late] = {}
+
+    def add(self, given: Any, image: Image) -> None:
+        """From now on the object must not change."""
+        self._late.pop(id(given), None)
+        self._known[id(given)] = Original(given, image, image.kind.held(given))
+
+    def remove(self, given: Any) -> None:
+        """It may change again."""
+        self._known.pop(id(given), None)
+
+    def of(self, given: Any) -> Image | None:
+        """What was made of this object in this transaction."""
+        found = self._known.get(id(given))
+        return None if found is None else found.image
+
+    def check(self) -> None:
+        """Refuse to go on where a change would be lost."""
+        _check(self._known.values())
+
+    def check_recent(self) -> None:
+        """The same for the last ones."""
+        _check(islice(reversed(self._known.values()), _RECENT))
+
+    def settle(self) -> None:
+        """After a commit: they are not to be changed any more."""
+        for key, (given, image, held) in self._known.items():
+            self._late[key] = Late(given, image.kind, label_of(image.kind, image.key), held)
+        self._known.clear()
+
+    def forget(self) -> None:
+        """After a rollback: they may change again."""
+        self._known.clear()
+
+    def changed_late(self) -> list[str]:
+        """Those of earlier transactions that were changed since."""
+        return [late.label for late in self._late.values() if late.is_changed]
+
+
+def _check(originals: Iterable[Original]) -> None:
+    for given, image, held in originals:
+        if image.kind.held(given) != held:
+            raise UnitOfWorkError(
+                f"{image.label}: the object given to the repository was changed afterwards; "
+                "change the one that it returned"
+            )

@@ -1,0 +1,281 @@
+"""What lives as long as one block: a copy of the rows, and what is known of the entities."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, cast
+
+from domain.errors import (
+    ConcurrencyConflict,
+    ConflictError,
+    KitError,
+    LockTimeout,
+    ReadOnlyViolation,
+    UnitOfWorkError,
+)
+from infrastructure.database import open_units
+from infrastructure.database.guards import guarded
+from infrastructure.testing.memory import writing
+from infrastructure.testing.memory.constraints import Row
+from infrastructure.testing.memory.kinds import Kind, Write
+from infrastructure.testing.memory.ordering import in_order
+from infrastructure.testing.memory.state import Key, State
+from infrastructure.testing.memory.store import InMemoryStore
+from infrastructure.testing.memory.tracking import Mark, Tracking
+
+
+class MemorySession:
+    """The transactions of one block, one after the other; nothing is loaded when one begins."""
+
+    def __init__(self, store: InMemoryStore, lock: threading.RLock, *, read_only: bool) -> None:
+        self.store = self.database = store
+        self.lock = lock
+        self.read_only = read_only
+        self.begun = self.wrote = self.left = self._locked = False
+        self.depth = 0
+        self.failure: BaseException | None = None
+        self.failed_at = 0
+        self.state = store.committed
+        self.tracking = Tracking()
+        open_units.register(cast(Any, self))
+
+    # -- what state it is in -----------------------------------------------------------------
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the block was not left yet."""
+        return not self.left
+
+    def check(self) -> None:
+        """Raise if the unit cannot be used."""
+        if self.left:
+            raise UnitOfWorkError("the block was left; open a new unit of work")
+        if self.failure is not None:
+            raise UnitOfWorkError(
+                "the unit has failed; call rollback(), or leave the block and begin again"
+            ) from self.failure
+
+    def fail(self, error: BaseException) -> None:
+        """Remember the first failure; it holds until a rollback."""
+        if self.failure is None:
+            self.failure, self.failed_at = error, self.depth
+
+    def failed_with(self, error: KitError) -> KitError:
+        """``fail``, for an error that is about to be raised."""
+        self.fail(error)
+        return error
+
+    def begin_unit(self) -> None:
+        """Take what is committed; a writing unit waits for the one that writes."""
+        open_units.refuse_beside_others(cast(Any, self))
+        open_units.register(cast(Any, self))
+        if not self.read_only:
+            if not self.store.lock(self.store.busy_timeout):
+                message = "another unit is writing; leave units sooner, or raise busy_timeout"
+                raise self.failed_with(LockTimeout(message))
+            self._locked = True
+        self.state = self.store.committed.fork()
+        self.begun = True
+
+    def has_unsaved(self) -> bool:
+        """Whether leaving now would lose writes."""
+        return self.wrote or self.is_changed()
+
+    def is_changed(self) -> bool:
+        """Whether there is something that a flush would write."""
+        return bool(self.tracking.changed())
+
+    def refuse_lost_changes(self) -> None:
+        """Raise if an entity of an earlier transaction was changed."""
+        late = self.tracking.changed_late()
+        if late:
+            raise UnitOfWorkError(
+                f"{late[0]} was changed after its transaction had ended; load it again, and "
+                "change that one"
+            )
+
+    # -- how a transaction ends --------------------------------------------------------------
+
+    def store_all(self) -> None:
+        """Commit; afterwards nothing is loaded, and what was loaded stays readable."""
+        self.tracking.originals.check()
+        self.refuse_lost_changes()
+        self.flush()
+        self.check()
+        self.tracking.settle()
+        if self.wrote:
+            self.store.committed = self.state
+        self._end()
+
+    def finish_reading(self) -> None:
+        """End the transaction of a read-only unit; there is nothing to store."""
+        self.tracking.settle()
+        self._end()
+
+    def undo(self) -> None:
+        """Forget everything since the beginning or the last commit."""
+        self.tracking.undo()
+        self.failure = None
+        self._end()
+
+    def leave(self) -> None:
+        """End whatever is going on."""
+        try:
+            self.undo()
+        finally:
+            self.left = True
+
+    def _end(self) -> None:
+        self.wrote = self.begun = False
+        if self._locked:
+            self._locked = False
+            self.store.unlock()
+
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """A part that can be undone alone."""
+        state, mark = self._begin_savepoint()
+        wrote, self.wrote = self.wrote, False
+        self.depth += 1
+        try:
+            yield
+            self.flush()
+            self._refuse_failed()
+        except BaseException:
+            self._undo_savepoint(state, mark)
+            raise
+        finally:
+            self.depth -= 1
+            self.wrote |= wrote
+            self.tracking.end(mark)
+
+    def _make_savepoint(self) -> tuple[State, Mark]:
+        if not self.read_only:
+            self._flush()
+        return self.state.fork(), self.tracking.mark()
+
+    _begin_savepoint = guarded(_make_savepoint)
+
+    def _refuse_failed(self) -> None:
+        if self.failure is not None:
+            raise UnitOfWorkError(
+                "a statement in this savepoint failed, so that the savepoint was rolled back; "
+                "let the error leave the block"
+            ) from self.failure
+
+    def _undo_savepoint(self, state: State, mark: Mark) -> None:
+        if self.failed_at >= self.depth:
+            self.failure = None
+        self.state, self.wrote = state, False
+        self.tracking.go_back(mark)
+        self.tracking.read_again(state)
+
+    # -- statements --------------------------------------------------------------------------
+
+    def flush(self) -> None:
+        """Validate, then write what was changed."""
+        if self.tracking.changed():
+            self._flush_guarded()
+
+    def _flush(self) -> None:
+        changed = self.tracking.changed()
+        if not changed:
+            return
+        if self.read_only:
+            raise ReadOnlyViolation("the unit is read-only; open a writing one: UnitOfWork()")
+        self.tracking.originals.check_recent()
+        write, now = Write(), self.store.clock()
+        for image in changed:
+            image.kind.plan(image, write, now)
+        self._write(lambda: writing.flush(self, write))
+
+    _flush_guarded = guarded(_flush)
+
+    def _clear_the_way(self) -> None:
+        self.tracking.originals.check_recent()
+        self._flush()
+
+    ready = guarded(_clear_the_way)
+    """Begin, and write what is waiting."""
+
+    def _find(self, kind: Kind, key: Key, rows: bool) -> Any:
+        known = None if self._is_plain(rows) else self.tracking.find(kind, key, rows=rows)
+        if known is not None:
+            return known.entity
+        self._flush()
+        row = self.state.row(kind.token, key)
+        return None if row is None else self._hand_out(kind, row, rows)
+
+    find = guarded(_find)
+    """The entity with this key, or None."""
+
+    def _select(self, kind: Kind, criteria: Sequence[Any]) -> list[Row]:
+        self._flush()
+        rows = self.state.rows(kind.token).values()
+        return [row for row in rows if kind.satisfies(row, criteria)]
+
+    select = guarded(_select)
+    """The rows that satisfy the criteria."""
+
+    def _load(
+        self,
+        kind: Kind,
+        criteria: Sequence[Any],
+        order: Sequence[tuple[str, bool]],
+        part: slice,
+        rows: bool,
+    ) -> list[Any]:
+        found = in_order(kind, self._select(kind, criteria), order)[part]
+        return [self._hand_out(kind, row, rows) for row in found]
+
+    load = guarded(_load)
+    """The entities that satisfy the criteria, in an order, and of these a part."""
+
+    def _insert(self, kind: Kind, given: Iterable[Any], rows: bool) -> list[Any]:
+        drafts = kind.drafts(given, self._known)
+        stored: list[Any] = self._write(lambda: writing.insert(self, kind, drafts, rows=rows))
+        return stored
+
+    insert = guarded(_insert)
+    """Store new entities; the tracked ones."""
+
+    def _delete(self, kind: Kind, given: Any) -> None:
+        tracked = kind.is_entity(given) and self.tracking.of_object(given) is not None
+        key = kind.given_key(given) if kind.is_entity(given) else kind.parse_key(given)
+        self._write(lambda: writing.delete(self, kind, key, None if tracked else given))
+
+    delete = guarded(_delete)
+    """Remove an entity, or the one with an id."""
+
+    # -- how ---------------------------------------------------------------------------------
+
+    def _known(self, given: Any) -> Any:
+        if self.tracking.is_stored(given):
+            raise UnitOfWorkError("this entity is stored already; change it, and commit()")
+        return self.tracking.originals.of(given)
+
+    def _is_plain(self, rows: bool) -> bool:
+        return self.read_only and not rows
+
+    def _hand_out(self, kind: Kind, row: Row, rows: bool) -> Any:
+        key = kind.key_of(row)
+        if self._is_plain(rows):
+            return self.tracking.untracked(
+                kind, key, lambda: kind.make(row, self.state, rows=False).entity
+            )
+        known = self.tracking.find(kind, key, rows=rows)
+        if known is None:
+            known = self.tracking.add(kind.make(row, self.state, rows=rows), rows=rows)
+        return known.entity
+
+    def _write(self, work: Any) -> Any:
+        try:
+            return work()
+        except ConflictError as error:
+            raise self.failed_with(error) from None
+
+    def conflict(self, kind: Kind, key: Key) -> ConcurrencyConflict:
+        """The error for a version that is not the stored one."""
+        return ConcurrencyConflict(kind.entity, key[0] if len(key) == 1 else key)

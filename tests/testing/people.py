@@ -1,0 +1,49 @@
+"""People, as the contracts want to know them."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from sqlalchemy import delete, insert
+
+from domain import Person
+from infrastructure.database import BaseUnitOfWork, Database
+from infrastructure.database.models.person import PersonModel
+from infrastructure.database.models.team import TeamModel
+from infrastructure.testing.contracts import Units
+
+TEAMS = range(1, 10)
+
+
+class People:
+    """How people are made, each of whom belongs to a team of their own."""
+
+    rising = "name"
+    unique = ("email",)
+    nullable = "team_id"
+    reference = ("team_id", 999_999)
+    invalid: ClassVar[dict[str, Any]] = {"name": 5, "team_id": "x"}
+    versioned = True
+
+    def repository(self, uow: Any) -> Any:
+        return uow.people
+
+    def referred(self, uow: Any) -> Any:
+        return uow.teams
+
+    def make(self, number: int) -> Person:
+        return Person(name=f"Ada {number}", email=f"ada{number}@example.com", team_id=number)
+
+    def change(self, person: Person) -> None:
+        person.name += "!"
+        person.leave()
+
+
+def units(database: Database, kind: type[BaseUnitOfWork]) -> Units:
+    """Makes units on a database that has the teams, and nobody in them."""
+    teams = [{"id": number, "name": f"team {number}", "version": 1} for number in TEAMS]
+    with database.engine.begin() as connection:
+        connection.execute(delete(PersonModel))
+        connection.execute(delete(TeamModel))
+        connection.execute(insert(TeamModel), teams)
+    return lambda **options: kind(database, **options)

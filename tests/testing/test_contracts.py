@@ -1,0 +1,155 @@
+"""The contracts, held by every adapter of this kit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+import pytest
+from sqlalchemy import UniqueConstraint, delete, insert
+from sqlmodel import Field
+
+from domain import Person, Team
+from infrastructure.database import BaseRepository, BaseUnitOfWork, Database, Model, Versioned
+from infrastructure.database.models.person import PersonModel
+from infrastructure.database.models.team import TeamModel
+from infrastructure.database.unit_of_work import UnitOfWork
+from infrastructure.testing.contracts import (
+    RepositoryContract,
+    SqlRepositoryContract,
+    UnitOfWorkContract,
+    Units,
+)
+from tests.conftest import BACKENDS
+from tests.testing.people import TEAMS, People, units
+
+
+class ConDrawer(Model, table=True):
+    """What labels stand on."""
+
+    __tablename__: ClassVar[str] = "con_drawers"
+    id: int | None = Field(default=None, primary_key=True)
+
+
+class ConLabel(Versioned, Model, table=True):
+    """A table without a domain class, and a key of two fields besides its id."""
+
+    __tablename__: ClassVar[str] = "con_labels"
+    __table_args__ = (UniqueConstraint("code", "rank"),)
+    id: int | None = Field(default=None, primary_key=True)
+    text: str = Field(max_length=20)
+    code: str
+    rank: int
+    drawer_id: int | None = Field(default=None, foreign_key="con_drawers.id")
+
+
+class Labels(BaseUnitOfWork):
+    labels: BaseRepository[ConLabel]
+    drawers: BaseRepository[ConDrawer]
+
+
+TABLES: list[Any] = [ConLabel, ConDrawer, PersonModel, TeamModel]
+
+
+@pytest.fixture(scope="module", params=BACKENDS)
+def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The URL of a database of each kind."""
+    if request.param == "sqlite-file":
+        return f"sqlite:///{tmp_path_factory.mktemp('contracts') / 'test.db'}"
+    if request.param == "postgresql":
+        return str(request.getfixturevalue("postgresql_database"))
+    return "sqlite://"
+
+
+@pytest.fixture(scope="module")
+def database(url: str) -> Iterator[Database]:
+    """One for all tests; each of them makes it empty first."""
+    with Database(url) as database:
+        tables = [model.__table__ for model in TABLES]
+        Model.metadata.drop_all(database.engine, tables=tables)
+        Model.metadata.create_all(database.engine, tables=tables)
+        yield database
+        Model.metadata.drop_all(database.engine, tables=tables)
+
+
+class SqlPeople(People):
+    @pytest.fixture
+    def uow_factory(self, database: Database) -> Units:
+        return units(database, UnitOfWork)
+
+
+class TestPeople(SqlPeople, RepositoryContract[Person]):
+    pass
+
+
+class TestUnitsOfPeople(SqlPeople, UnitOfWorkContract[Person]):
+    pass
+
+
+class TestSqlPeople(SqlPeople, SqlRepositoryContract[Person]):
+    pass
+
+
+class InMemoryPeople(People):
+    @pytest.fixture
+    def uow_factory(self) -> Units:
+        from infrastructure.testing.memory import InMemoryStore
+        from infrastructure.testing.memory.unit_of_work import InMemoryUnitOfWork
+
+        store = InMemoryStore()
+        with InMemoryUnitOfWork(store) as uow:
+            uow.teams.create_many([Team(name=f"team {number}", id=number) for number in TEAMS])
+            uow.commit()
+        return lambda **options: InMemoryUnitOfWork(store, **options)
+
+
+class TestPeopleInMemory(InMemoryPeople, RepositoryContract[Person]):
+    pass
+
+
+class TestUnitsOfPeopleInMemory(InMemoryPeople, UnitOfWorkContract[Person]):
+    pass
+
+
+class SqlLabels:
+    rising = "text"
+    unique = ("code", "rank")
+    nullable = "drawer_id"
+    reference = ("drawer_id", 999_999)
+    invalid: ClassVar[dict[str, Any]] = {"text": "x" * 21, "rank": "high"}
+    versioned = True
+
+    @pytest.fixture
+    def uow_factory(self, database: Database) -> Units:
+        with database.engine.begin() as connection:
+            connection.execute(delete(ConLabel))
+            connection.execute(delete(ConDrawer))
+            connection.execute(insert(ConDrawer), [{"id": number} for number in TEAMS])
+        return lambda **options: Labels(database, **options)
+
+    def repository(self, uow: Any) -> Any:
+        return uow.labels
+
+    def referred(self, uow: Any) -> Any:
+        return uow.drawers
+
+    def make(self, number: int) -> ConLabel:
+        return ConLabel(text=f"label {number}", code="L", rank=number, drawer_id=number)
+
+    def change(self, label: ConLabel) -> None:
+        label.text += "!"
+
+
+@pytest.mark.thorough(6)
+class TestLabels(SqlLabels, RepositoryContract[ConLabel]):
+    pass
+
+
+@pytest.mark.thorough(6)
+class TestUnitsOfLabels(SqlLabels, UnitOfWorkContract[ConLabel]):
+    pass
+
+
+@pytest.mark.thorough(6)
+class TestSqlLabels(SqlLabels, SqlRepositoryContract[ConLabel]):
+    pass
