@@ -132,17 +132,17 @@ _D = "tests/database/"
 
 GUARDS: dict[str, Guard] = {
     "BEGIN IMMEDIATE": Guard(
-        spoken_otherwise(sqlite, "_begin", ("IMMEDIATE", "DEFERRED")),
+        spoken_otherwise(sqlite, "begin", ("IMMEDIATE", "DEFERRED")),
         f"{_D}test_races.py::test_units_of_many_threads_on_one_database_lose_nothing[sqlite-file]",
     ),
     "our own BEGIN": Guard(
-        spoken_otherwise(sqlite, "_begin", ("BEGIN IMMEDIATE", "SELECT 1")),
+        spoken_otherwise(sqlite, "begin", ("BEGIN IMMEDIATE", "SELECT 1")),
         f"{_D}test_unit_of_work.py",
     ),
     "foreign keys": Guard(connecting_without("PRAGMA foreign_keys=OFF"), f"{_D}test_conflicts.py"),
     "WAL": Guard(replaced(sqlite._Connect, "_use_wal", nothing), f"{_D}test_sqlite_connections.py"),
     "query_only": Guard(
-        spoken_otherwise(sqlite, "_begin", ("query_only=ON", "query_only=OFF")),
+        spoken_otherwise(sqlite, "begin", ("query_only=ON", "query_only=OFF")),
         f"{_D}test_read_only_units.py",
     ),
     "query_only is taken back": Guard(

@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Any, Self, TypeVar, cast, get_args, get_origin
+from typing import Any, ClassVar, Self, TypeVar, cast, get_args, get_origin
 
 from domain.errors import (
     AfterCommitError,
@@ -44,6 +44,9 @@ class BaseInMemoryUnitOfWork:
     what was committed in its store: its own, or one that several units share.
     """
 
+    _declared: ClassVar[tuple[type[InMemoryRepository[Any]], ...]] = ()
+    """The repositories that have a class of their own: what they declare holds from the start."""
+
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         try:
@@ -58,6 +61,7 @@ class BaseInMemoryUnitOfWork:
                 setattr(cls, name, _InjectedGeneric(*get_args(annotation)))
             elif isinstance(annotation, type) and issubclass(annotation, InMemoryRepository):
                 setattr(cls, name, _Injected(annotation))
+                cls._declared = (*cls._declared, annotation)
 
     def __init__(self, store: InMemoryStore | None = None, *, read_only: bool = False) -> None:
         self.store = InMemoryStore() if store is None else store
@@ -77,6 +81,8 @@ class BaseInMemoryUnitOfWork:
         with self._lock:
             if self._session is not None:
                 raise UnitOfWorkError("the unit is entered already; use savepoint() or another one")
+            for kind in self._declared:
+                kind.kind_in(self.store)
             self._session = MemorySession(self.store, self._lock, read_only=self._read_only)
         return self
 

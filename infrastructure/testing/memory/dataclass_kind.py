@@ -187,8 +187,8 @@ class DataclassKind(Kind):
     # -- questions ---------------------------------------------------------------------------
 
     def check_criteria(self, criteria: Sequence[Any]) -> None:
-        self.only_specifications(criteria)
         for criterion in criteria:
+            self.only_specification(criterion)
             for name in _fields_in(criterion):
                 self._known(name)
 

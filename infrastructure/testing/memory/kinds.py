@@ -192,12 +192,11 @@ class Kind(ABC):
         """An error about a field of this kind."""
         return ValidationError(self.entity, {name: message})
 
-    def only_specifications(self, criteria: Sequence[Any]) -> None:
+    def only_specification(self, criterion: Any) -> None:
         """Refuse what only a database understands."""
-        for criterion in criteria:
-            if not isinstance(criterion, Specification):
-                kind = type(criterion).__name__
-                raise self.refused("criteria", f"cannot be a {kind} in memory; use where()")
+        if not isinstance(criterion, Specification):
+            kind = type(criterion).__name__
+            raise self.refused("criteria", f"cannot be a {kind} in memory; use where()")
 
     def _view(self) -> Any:
         return object.__new__(type(self.entity, (), {"__entity_class__": self.domain}))

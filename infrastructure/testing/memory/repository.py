@@ -58,21 +58,23 @@ class InMemoryRepository(Generic[E]):
             DataclassKind(entity, cls.unique, cls.references)
 
     def __init__(self, session: MemorySession, entity: type[E] | None = None) -> None:
-        of: Any = entity if entity is not None else type(self)._entity
-        if of is None:
-            raise TypeError(f"{type(self).__name__}: of what? InMemoryRepository[Person]")
         self._unit = session
-        self._kind = self._kept(session.store, of)
-        self._rows = hasattr(of, "__table__")
+        self._kind = self.kind_in(session.store, entity)
+        self._rows = hasattr(entity or self._entity, "__table__")
 
-    def _kept(self, store: InMemoryStore, entity: type[Any]) -> Kind:
-        model = entity if hasattr(entity, "__table__") else self.model
+    @classmethod
+    def kind_in(cls, store: InMemoryStore, entity: type[Any] | None = None) -> Kind:
+        """How the entities are kept in a store."""
+        of: Any = entity if entity is not None else cls._entity
+        if of is None:
+            raise TypeError(f"{cls.__name__}: of what? class …(InMemoryRepository[Person])")
+        model = of if hasattr(of, "__table__") else cls.model
         if model is not None:
             return store.register(TableKind.of(model))
-        known = store.of_domain(entity)
-        if known is not None and not (self.unique or self.references):
+        known = store.of_domain(of)
+        if known is not None and not (cls.unique or cls.references):
             return known
-        return store.register(DataclassKind(entity, self.unique, self.references))
+        return store.register(DataclassKind(of, cls.unique, cls.references))
 
     # -- reading -----------------------------------------------------------------------------
 

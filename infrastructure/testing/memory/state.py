@@ -16,6 +16,7 @@ class RowRules(Protocol):
 
     token: Token
     entity: str
+    domain: type[Any]
     keys: tuple[str, ...]
     unique: tuple[Unique, ...]
     references: tuple[Reference, ...]
@@ -161,16 +162,24 @@ class State:
                 raise ForeignKeyViolation(rules.entity, reference.fields, reference.name)
 
     def _is_there(self, reference: Reference, values: Key) -> bool:
-        target = self._kinds.get(reference.target)
-        if target is not None and target.keys == reference.target_fields:
-            return self.row(reference.target, values) is not None
+        target = self._target(reference)
+        if target is None:
+            return False
+        if target.keys == reference.target_fields:
+            return self.row(target.token, values) is not None
         return any(
             tuple(row[field] for field in reference.target_fields) == values
-            for row in self.rows(reference.target).values()
+            for row in self.rows(target.token).values()
         )
+
+    def _target(self, reference: Reference) -> RowRules | None:
+        """A domain class that is referred to may have a table, or none."""
+        kinds = list(self._kinds.values())
+        return next((k for k in kinds if reference.target in (k.token, k.domain)), None)
 
     def _references_to(self, token: Token) -> Iterator[tuple[RowRules, Reference]]:
         for rules in list(self._kinds.values()):
             for reference in rules.references:
-                if reference.target == token:
+                target = self._target(reference)
+                if target is not None and target.token == token:
                     yield rules, reference

@@ -10,7 +10,7 @@ from typing import Any
 
 from domain.errors import ValidationError
 from infrastructure.database.clock import Clock
-from infrastructure.testing.memory.constraints import Reference, Token
+from infrastructure.testing.memory.constraints import Token
 from infrastructure.testing.memory.kinds import Kind
 from infrastructure.testing.memory.state import State
 
@@ -57,7 +57,6 @@ class InMemoryStore:
         with self._registering:
             known = self.of_domain(kind.domain)
             if known is None:
-                self._refer_to_tables(kind)
                 self.kinds[kind.token] = kind
                 return kind
         if known.token != kind.token or known.unique != kind.unique:
@@ -70,16 +69,6 @@ class InMemoryStore:
     def of_domain(self, domain: type[Any]) -> Kind | None:
         """How entities of this class are kept, if they are."""
         return next((kind for kind in self.kinds.values() if kind.domain is domain), None)
-
-    def _refer_to_tables(self, kind: Kind) -> None:
-        """A reference to a domain class is one to its table, whichever comes first."""
-        for one in (*self.kinds.values(), kind):
-            one.references = tuple(
-                Reference(r.fields, kind.token, r.target_fields, r.name, r.on_delete)
-                if r.target is kind.domain
-                else r
-                for r in one.references
-            )
 
     # -- for units ---------------------------------------------------------------------------
 

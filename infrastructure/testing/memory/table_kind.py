@@ -207,8 +207,6 @@ class TableKind(Kind):
             make_transient(entity)
         if generated:
             self._take_keys(entity)
-        if self.version is not None and not isinstance(entity, SQLModel):
-            _bear(entity, VERSION, None)
 
     def _take_keys(self, entity: Any) -> None:
         for name in self.keys:
@@ -298,8 +296,9 @@ class TableKind(Kind):
     # -- questions ---------------------------------------------------------------------------
 
     def check_criteria(self, criteria: Sequence[Any]) -> None:
-        self.only_specifications(criteria)
-        self.translator.conditions(criteria)
+        for criterion in criteria:
+            self.only_specification(criterion)
+            self.translator.conditions([criterion])
 
     def parse_order(self, order_by: Any) -> list[tuple[str, bool]]:
         listed = order_by if isinstance(order_by, list | tuple) else [order_by]

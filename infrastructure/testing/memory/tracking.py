@@ -53,7 +53,7 @@ class Tracking:
 
     def is_stored(self, entity: Any) -> bool:
         """Whether an object stands for a row, or did so until its transaction ended."""
-        known = (*self._deleted, *self._settled)
+        known: list[Any] = [*self._deleted, *self._settled]
         return self.of_object(entity) is not None or any(one.entity is entity for one in known)
 
     def all_of(self, kind: Kind, key: Key) -> Iterator[Image]:
@@ -124,7 +124,7 @@ class Tracking:
                 images.setdefault((image.kind.token, _is_row(image), image.key), image)
         self._images = {place: one for place, one in images.items() if id(one) not in born}
         self._by_object = {id(one.entity): one for one in self._images.values()}
-        kept = {id(one) for one in self._images.values()}
+        kept = born | {id(one) for one in self._images.values()}
         self._deleted = [one for one in self._deleted if id(one) not in kept]
         for image in self._images.values():
             mark.snapshots[id(image)].restore()
