@@ -38,9 +38,7 @@ class Machine(Caller):
         """Take a new entity in both hands; where it is."""
         self.numbered += wish.new
         unique = f"u{self.numbered}" if wish.new else wish.name[:1].replace("x", "y")
-        for world in (self.sql, self.memory):
-            world.held.append(self._new(wish, unique))
-        self.kinds.append(wish.kind)
+        self.hold(wish.kind, self._new(wish, unique), self._new(wish, unique))
         return len(self.kinds) - 1
 
     def _new(self, wish: Wish, unique: str) -> Any:
@@ -139,24 +137,34 @@ class Machine(Caller):
         self.change(pick, data)
 
     @usable
-    @rule(pick=picks, data=st.data(), wrong=st.sampled_from([True, False, False]))
-    def change_for_the_worse(self, pick: int, data: st.DataObject, wrong: bool) -> None:
+    @rule(pick=picks, data=st.data())
+    def change_and_look(self, pick: int, data: st.DataObject) -> None:
+        self.change(pick, data)
+        self.both(lambda world: world.uow.people.count())
+
+    @usable
+    @rule(pick=picks, data=st.data(), stays=st.booleans())
+    def change_for_the_worse(self, pick: int, data: st.DataObject, stays: bool) -> None:
+        """Only beside nothing else that waits: what of it comes first is not promised."""
         at = self.pick(pick)
-        if at is None:
+        if at is None or self.changes or self.is_original(at):
             return
         kind = self.kinds[at]
-        name, value = data.draw(st.sampled_from((WRONG if wrong else CHANGES)[kind]))
-        self._change(at, name, value, data)
-        if wrong and not self.is_original(at):
-            self.spoiled.add(at)
-        if not self.is_original(at):
-            self.both(lambda world: world.repository(kind).count())
+        name, value = data.draw(st.sampled_from(WRONG[kind]))
+        before = getattr(self.sql.held[at], name)
+        self.set(at, name, value)
+        self.both(lambda world: world.repository(kind).count())
+        if stays:
+            self.changes.append((at, name, before))
+            self.is_spoiled = True
+        else:
+            self.set(at, name, before)
 
     def _change(self, at: int, name: str, value: Any, data: st.DataObject) -> None:
         if value == "some":
             value = self.an_id("teams", data.draw(picks))
         before = getattr(self.sql.held[at], name)
-        if before == value:
+        if before == value or self.is_spoiled:
             return  # a database notices that it was set, but writes nothing
         self.set(at, name, value)
         if self.is_original(at):

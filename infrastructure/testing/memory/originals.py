@@ -43,8 +43,11 @@ class Originals:
 
     def add(self, given: Any, image: Image) -> None:
         """From now on the object must not change."""
-        self._late.pop(id(given), None)
         self._known[id(given)] = Original(given, image, image.kind.held(given))
+
+    def forget_late(self, given: Any) -> None:
+        """It is given again: what became of it in an earlier transaction counts no more."""
+        self._late.pop(id(given), None)
 
     def remove(self, given: Any) -> None:
         """It may change again."""

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 def insert(session: MemorySession, kind: Kind, drafts: Sequence[Draft], *, rows: bool) -> list[Any]:
     """Store new aggregates, and track what stands for them; entities in their order."""
+    for draft in drafts:
+        session.tracking.originals.forget_late(draft.given)
     has_key = [None not in kind.key_of(draft.values) for draft in drafts]
     for wanted in (True, False):
         batch = [draft for draft, has in zip(drafts, has_key, strict=True) if has is wanted]
