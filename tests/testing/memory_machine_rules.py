@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from hypothesis import strategies as st
-from hypothesis.stateful import rule
+from hypothesis.stateful import initialize, rule
+from sqlalchemy.orm import object_session
 
 from domain import Person, Team
 from tests.testing.memory_machine import (
@@ -20,24 +21,94 @@ from tests.testing.memory_machine import (
     World,
     kinds,
     picks,
-    usable,
     wishes,
 )
 
 NO_KEYS = [999_999, "x", None, 2**40, 1.0, 1.5, True, "7", (1, 2)]
 FORMS = ["get_all", "first", "one", "count"]
+EVERYDAY = [
+    *("create",) * 6,
+    *("create_many",) * 2,
+    "create_again",
+    *("get_by_id",) * 2,
+    *("load_all",) * 3,
+    *("find",) * 5,
+    *("change",) * 6,
+    *("change_and_look",) * 4,
+    "change_for_the_worse",
+    *("delete",) * 3,
+    *("delete_by_id",) * 2,
+    "ask_for_nonsense",
+    "create_nonsense",
+    *("settle",) * 4,
+]
+"""What is done, and how often."""
+
+ENDS = [*("go_back",) * 3, *("leave_it",) * 2, "throw"]
+ENDS_OF_PARTS = [*("undo",) * 3, *("release_it",) * 3]
+
 spoils = st.sampled_from([*(None,) * 9, 5, "x" * 400])
 
 
 class Machine(Caller):
     """Creates, finds, changes and deletes."""
 
+    @initialize(data=st.data())
+    def begin(self, data: st.DataObject) -> None:
+        """Some are there already."""
+        self.enter()
+        for kind in ("teams", "people"):
+            for _ in range(2):
+                self._create(self._give(data.draw(wishes)._replace(kind=kind, new=True)))
+        if data.draw(st.booleans()):
+            self.commit()
+        self.load_all(data)
+
+    @rule(data=st.data())
+    def step(self, data: st.DataObject) -> None:
+        name = data.draw(st.sampled_from(self._possible()))
+        getattr(self, name)(data)
+
+    def _possible(self) -> list[str]:
+        if not self.is_open:
+            return ["enter_again", "enter_again", "enter_again", "change"]
+        ends = ENDS_OF_PARTS if self.depth else ENDS
+        if self.has_failed and self.refused:
+            return ends
+        return [*EVERYDAY, *ends, *(["begin_part"] * 2 if self.depth < 3 else [])]
+
+    # -- blocks --------------------------------------------------------------------------------
+
+    def enter_again(self, data: st.DataObject) -> None:
+        self.enter(read_only=data.draw(st.sampled_from([False] * 5 + [True])))
+
+    def leave_it(self, data: st.DataObject) -> None:
+        self.leave()
+
+    def throw(self, data: st.DataObject) -> None:
+        self.leave_by_exception()
+
+    def settle(self, data: st.DataObject) -> None:
+        self.commit()
+
+    def go_back(self, data: st.DataObject) -> None:
+        self.rollback()
+
+    def begin_part(self, data: st.DataObject) -> None:
+        self.savepoint()
+
+    def undo(self, data: st.DataObject) -> None:
+        self.undo_savepoint()
+
+    def release_it(self, data: st.DataObject) -> None:
+        self.release()
+
     # -- creating ------------------------------------------------------------------------------
 
     def _give(self, wish: Wish) -> int:
         """Take a new entity in both hands; where it is."""
         self.numbered += wish.new
-        unique = f"u{self.numbered}" if wish.new else wish.name[:1].replace("x", "y")
+        unique = f"u{self.numbered}" if wish.new else "ab"[len(wish.name) % 2]
         self.hold(wish.kind, self._new(wish, unique), self._new(wish, unique))
         return len(self.kinds) - 1
 
@@ -47,22 +118,15 @@ class Machine(Caller):
         team = self.an_id("teams", wish.team)
         return Person(name=wish.name, email=f"{unique}@example.com", team_id=team)
 
-    @usable
-    @rule(wish=wishes, spoil=spoils)
-    def create(self, wish: Wish, spoil: Any) -> None:
-        at = self._give(wish)
+    def create(self, data: st.DataObject) -> None:
+        at, spoil = self._give(data.draw(wishes)), data.draw(spoils)
         if spoil is not None:
             self.set(at, "name", spoil)
         self._create(at)
 
-    @usable
-    @rule(wish=wishes)
-    def create_one_more(self, wish: Wish) -> None:
-        self._create(self._give(wish))
-
-    @usable
-    @rule(kind=kinds, many=st.lists(wishes, max_size=4), spoil=st.sampled_from([*(None,) * 5, 1]))
-    def create_many(self, kind: str, many: list[Wish], spoil: int | None) -> None:
+    def create_many(self, data: st.DataObject) -> None:
+        kind, many = data.draw(kinds), data.draw(st.lists(wishes, max_size=4))
+        spoil = data.draw(st.sampled_from([*(None,) * 5, 1]))
         # Which error comes first, of a duplicate and an earlier reference, is not the same for
         # all databases: SQLite looks at each row by itself.
         alone = [wish._replace(kind=kind, team=None) for wish in many[:-1]]
@@ -76,13 +140,16 @@ class Machine(Caller):
             creates=True,
         )
 
-    @usable
-    @rule(pick=picks)
-    def create_again(self, pick: int) -> None:
-        at = self.pick(pick)
+    def create_again(self, data: st.DataObject) -> None:
+        at = self.pick(data.draw(picks))
         # A row of a database is known for ever as one that was stored; a plain object is not.
-        if at is not None and self.is_original(at):
+        if at is not None and (self.is_original(at) or self.is_tracked(at)):
             self._create(at)
+
+    def is_tracked(self, at: int) -> bool:
+        """Whether the unit that is open has it."""
+        row = self.sql.held[at]
+        return not self.is_original(at) and object_session(row) is self.sql.uow._session
 
     def _create(self, at: int) -> None:
         kind = self.kinds[at]
@@ -90,16 +157,16 @@ class Machine(Caller):
 
     # -- finding -------------------------------------------------------------------------------
 
-    @usable
-    @rule(kind=kinds, pick=picks)
-    def get_by_id(self, kind: str, pick: int) -> None:
-        id = self.an_id(kind, pick)
-        self.both(lambda world: world.repository(kind).get_by_id(id), kind)
+    def get_by_id(self, data: st.DataObject) -> None:
+        kind = data.draw(kinds)
+        id = self.an_id(kind, data.draw(picks))
+        # Whether something is loaded, so that nothing has to be flushed, is nobody's business.
+        if self.both(lambda world: world.uow.people.count()).error is None:
+            self.both(lambda world: world.repository(kind).get_by_id(id), kind)
 
-    @usable
-    @rule(kind=kinds, form=st.sampled_from(FORMS), data=st.data())
-    def find(self, kind: str, form: str, data: st.DataObject) -> None:
-        orders = [*ORDERS[kind] * 2, *BAD_ORDERS]
+    def find(self, data: st.DataObject) -> None:
+        kind, form = data.draw(kinds), data.draw(st.sampled_from(FORMS))
+        orders = [*ORDERS[kind] * 4, *BAD_ORDERS]
         some = st.lists(st.sampled_from(CRITERIA[kind]), max_size=2)
         criteria = [one() for one in data.draw(some)]
         order = data.draw(st.sampled_from(ORDERS[kind] if form == "first" else orders))
@@ -118,36 +185,27 @@ class Machine(Caller):
 
         self.both(step, kind)
 
-    @usable
-    @rule(kind=kinds)
-    def load_all(self, kind: str) -> None:
+    def load_all(self, data: st.DataObject) -> None:
+        kind = data.draw(kinds)
         self.both(lambda world: world.repository(kind).get_all(order_by="id"), kind)
 
     # -- changing and deleting -----------------------------------------------------------------
 
-    @rule(pick=picks, data=st.data())
-    def change(self, pick: int, data: st.DataObject) -> None:
-        at = self.pick(pick)
+    def change(self, data: st.DataObject) -> None:
+        at = self.pick(data.draw(picks))
         if at is not None:
             name, value = data.draw(st.sampled_from(CHANGES[self.kinds[at]]))
             self._change(at, name, value, data)
 
-    @rule(pick=picks, data=st.data())
-    def change_another(self, pick: int, data: st.DataObject) -> None:
-        self.change(pick, data)
-
-    @usable
-    @rule(pick=picks, data=st.data())
-    def change_and_look(self, pick: int, data: st.DataObject) -> None:
-        self.change(pick, data)
+    def change_and_look(self, data: st.DataObject) -> None:
+        self.change(data)
         self.both(lambda world: world.uow.people.count())
 
-    @usable
-    @rule(pick=picks, data=st.data(), stays=st.booleans())
-    def change_for_the_worse(self, pick: int, data: st.DataObject, stays: bool) -> None:
+    def change_for_the_worse(self, data: st.DataObject) -> None:
         """Only beside nothing else that waits: what of it comes first is not promised."""
-        at = self.pick(pick)
-        if at is None or self.changes or self.is_original(at):
+        at, stays = self.pick(data.draw(picks)), data.draw(st.booleans())
+        waiting = self.both(lambda world: world.uow.people.count())
+        if at is None or not self.is_tracked(at) or waiting.error is not None:
             return
         kind = self.kinds[at]
         name, value = data.draw(st.sampled_from(WRONG[kind]))
@@ -183,34 +241,29 @@ class Machine(Caller):
         elif self.is_open:
             self.both(lambda world: world.repository(kind).create_many([]))
 
-    @usable
-    @rule(pick=picks)
-    def delete(self, pick: int) -> None:
-        at = self.pick(pick)
+    def delete(self, data: st.DataObject) -> None:
+        at = self.pick(data.draw(picks))
         if at is not None:
             kind = self.kinds[at]
             self.both(lambda world: world.repository(kind).delete(world.held[at]))
 
-    @usable
-    @rule(kind=kinds, pick=picks)
-    def delete_by_id(self, kind: str, pick: int) -> None:
-        id = self.an_id(kind, pick)
+    def delete_by_id(self, data: st.DataObject) -> None:
+        kind = data.draw(kinds)
+        id = self.an_id(kind, data.draw(picks))
         self.both(lambda world: world.repository(kind).delete(id))
 
     # -- what makes no sense -------------------------------------------------------------------
 
-    @usable
-    @rule(kind=kinds, pick=picks, given=st.sampled_from(NO_KEYS))
-    def ask_for_nonsense(self, kind: str, pick: int, given: Any) -> None:
+    def ask_for_nonsense(self, data: st.DataObject) -> None:
+        kind, given = data.draw(kinds), data.draw(st.sampled_from(NO_KEYS))
         self.both(lambda world: world.repository(kind).require(given), kind)
         self.both(lambda world: world.repository(kind).delete(given))
-        other = self.pick(pick, "teams" if kind == "people" else "people")
+        other = self.pick(data.draw(picks), "teams" if kind == "people" else "people")
         if other is not None:
             self.both(lambda world: world.repository(kind).delete(world.held[other]))
 
-    @usable
-    @rule(kind=kinds, given=st.sampled_from([None, 5, "text", [1], [None]]))
-    def create_nonsense(self, kind: str, given: Any) -> None:
+    def create_nonsense(self, data: st.DataObject) -> None:
+        kind, given = data.draw(kinds), data.draw(st.sampled_from([None, 5, "text", [1], [None]]))
         many = isinstance(given, list)
         method = "create_many" if many else "create"
         self.both(lambda world: getattr(world.repository(kind), method)(given))

@@ -10,8 +10,8 @@ from infrastructure.database import Database
 from tests.conftest import BACKENDS, MakeDatabase
 from tests.testing.memory_machine_rules import Machine
 
-EXAMPLES = 60
-SOAK = 600
+EXAMPLES = 50
+SOAK = 500
 STEPS = 30
 
 

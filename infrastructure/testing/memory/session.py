@@ -10,6 +10,7 @@ from typing import Any, cast
 from domain.errors import (
     ConcurrencyConflict,
     ConflictError,
+    EntityNotFound,
     KitError,
     LockTimeout,
     ReadOnlyViolation,
@@ -17,6 +18,7 @@ from domain.errors import (
 )
 from infrastructure.database import open_units
 from infrastructure.database.guards import guarded
+from infrastructure.database.keys import bare
 from infrastructure.testing.memory import writing
 from infrastructure.testing.memory.constraints import Row
 from infrastructure.testing.memory.kinds import Kind, Write
@@ -244,10 +246,21 @@ class MemorySession:
     def _delete(self, kind: Kind, given: Any) -> None:
         tracked = kind.is_entity(given) and self.tracking.of_object(given) is not None
         key = kind.given_key(given) if kind.is_entity(given) else kind.parse_key(given)
-        self._write(lambda: writing.delete(self, kind, key, None if tracked else given))
+        row = self.state.row(kind.token, key)
+        if row is None:
+            raise EntityNotFound(kind.entity, bare(key))
+        if not tracked:
+            self._refuse_stale(kind, given, row)
+        self._write(lambda: writing.delete(self, kind, row))
 
     delete = guarded(_delete)
     """Remove an entity, or the one with an id."""
+
+    def _refuse_stale(self, kind: Kind, given: Any, row: Row) -> None:
+        """Refuse an entity that was loaded before somebody else changed its row."""
+        version = kind.borne_version(given) if kind.is_entity(given) else None
+        if version is not None and version != row[str(kind.version)]:
+            raise self.failed_with(self.conflict(kind, kind.key_of(row)))
 
     # -- how ---------------------------------------------------------------------------------
 
@@ -274,8 +287,10 @@ class MemorySession:
         try:
             return work()
         except ConflictError as error:
+            if not self.depth:
+                self.tracking.give_up()
             raise self.failed_with(error) from None
 
     def conflict(self, kind: Kind, key: Key) -> ConcurrencyConflict:
         """The error for a version that is not the stored one."""
-        return ConcurrencyConflict(kind.entity, key[0] if len(key) == 1 else key)
+        return ConcurrencyConflict(kind.entity, bare(key))

@@ -23,6 +23,7 @@ class Mark(NamedTuple):
     snapshots: dict[int, Snapshot]
     undoings: int
     born: int
+    doomed: int
 
 
 class Tracking:
@@ -36,6 +37,10 @@ class Tracking:
         self._undoings: list[Callable[[], None]] = []
         self._born: list[Image] = []
         self._deleted: list[Image] = []
+        self._doomed: list[Image] = []
+        """Whose rows were to be deleted: a rollback gives them what they held then."""
+        self._gone: list[Image] = []
+        """Whose rows are deleted for good."""
         self._settled: list[Late] = []
         self._marks: list[Mark] = []
         self._first: dict[int, tuple[Image, Row]] = {}
@@ -53,7 +58,7 @@ class Tracking:
 
     def is_stored(self, entity: Any) -> bool:
         """Whether an object stands for a row, or did so until its transaction ended."""
-        known: list[Any] = [*self._deleted, *self._settled]
+        known: list[Any] = [*self._deleted, *self._gone, *self._settled]
         return self.of_object(entity) is not None or any(one.entity is entity for one in known)
 
     def all_of(self, kind: Kind, key: Key) -> Iterator[Image]:
@@ -73,6 +78,10 @@ class Tracking:
     def is_born(self, image: Image) -> None:
         """Its row was inserted by this transaction."""
         self._born.append(image)
+
+    def doom(self, image: Image) -> None:
+        """Its row is about to be deleted."""
+        self._doomed.append(image)
 
     def discard(self, image: Image) -> None:
         """Track it no longer: its row is deleted."""
@@ -106,7 +115,9 @@ class Tracking:
         """Begin a part that can be undone."""
         images = dict(self._images)
         snapshots = {id(image): image.snapshot() for image in images.values()}
-        self._marks.append(Mark(images, snapshots, len(self._undoings), len(self._born)))
+        self._marks.append(
+            Mark(images, snapshots, len(self._undoings), len(self._born), len(self._doomed))
+        )
         return self._marks[-1]
 
     def end(self, mark: Mark) -> None:
@@ -118,11 +129,13 @@ class Tracking:
         self._undo(mark.undoings)
         born = {id(image) for image in self._born[mark.born :]}
         del self._born[mark.born :]
+        del self._doomed[mark.doomed :]
+        self._first = {key: first for key, first in self._first.items() if key not in born}
         images = {**self._images, **mark.images}
-        for image in self._deleted:
-            if id(image) in mark.snapshots:
-                images.setdefault((image.kind.token, _is_row(image), image.key), image)
         self._images = {place: one for place, one in images.items() if id(one) not in born}
+        for image in self._deleted:
+            if id(image) in mark.snapshots and id(image) not in born:
+                self._images.setdefault((image.kind.token, _is_row(image), image.key), image)
         self._by_object = {id(one.entity): one for one in self._images.values()}
         kept = born | {id(one) for one in self._images.values()}
         self._deleted = [one for one in self._deleted if id(one) not in kept]
@@ -149,19 +162,29 @@ class Tracking:
     def settle(self) -> None:
         """After a commit: what was loaded keeps its values, and must not be changed any more."""
         self.originals.settle()
+        self._gone += self._deleted
         self._settle(self._images.values())
         self._clear()
+
+    def give_up(self) -> None:
+        """After a statement failed: a change from now on is one of a transaction that has ended."""
+        born = {id(image) for image in self._born}
+        self._settle(image for image in self._images.values() if id(image) not in born)
+        self._images.clear()
+        self._by_object.clear()
 
     def undo(self) -> None:
         """After a rollback: the same, and what was stored in vain is new again."""
         born = {id(image) for image in self._born}
-        for image in self._deleted:
+        doomed = {id(image.entity) for image in self._doomed}
+        for image in self._doomed:
             image.kind.write(image)
         for image, row in self._first.values():
-            image.kind.bear(image.entity, row)
-        self._settle(
-            image for image in (*self._images.values(), *self._deleted) if id(image) not in born
-        )
+            if id(image) not in born:
+                image.kind.bear(image.entity, row)
+        self._settled = [late for late in self._settled if id(late.entity) not in doomed]
+        ended = {id(one): one for one in (*self._images.values(), *self._doomed)}
+        self._settle(image for key, image in ended.items() if key not in born)
         self._undo(0)
         self.originals.forget()
         self._clear()
@@ -178,6 +201,7 @@ class Tracking:
         self._given.clear()
         self._undoings.clear()
         self._deleted.clear()
+        self._doomed.clear()
         self._born.clear()
         self._first.clear()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from domain.errors import EntityNotFound
+from infrastructure.testing.memory.constraints import Row
 from infrastructure.testing.memory.images import Image
 from infrastructure.testing.memory.kinds import Draft, Kind, Write
 from infrastructure.testing.memory.state import Key
@@ -155,18 +155,15 @@ def _insert_child(
 # -- entities that go ------------------------------------------------------------------------
 
 
-def delete(session: MemorySession, kind: Kind, key: Key, given: Any) -> None:
-    """Remove an aggregate; ``given`` is an entity that is not tracked, or whatever else."""
-    row = session.state.row(kind.token, key)
-    if row is None:
-        raise EntityNotFound(kind.entity, key[0] if len(key) == 1 else key)
-    if given is not None and kind.version is not None and kind.is_entity(given):
-        version = kind.borne_version(given)
-        if version is not None and version != row[kind.version]:
-            raise session.conflict(kind, key)
-    for image in [*session.tracking.all_of(kind, key)]:
-        session.tracking.discard(image)
+def delete(session: MemorySession, kind: Kind, row: Row) -> None:
+    """Remove an aggregate."""
+    key = kind.key_of(row)
+    images = [*session.tracking.all_of(kind, key)]
+    for image in images:
+        session.tracking.doom(image)
     for of, child in [*kind.members(row, session.state)]:
         session.state.delete(of, child)
     session.state.delete(kind, key)
     session.wrote = True
+    for image in images:
+        session.tracking.discard(image)
