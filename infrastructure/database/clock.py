@@ -28,3 +28,26 @@ class Clock:
     def sleep(self, seconds: float) -> None:
         """Wait."""
         time.sleep(seconds)
+
+
+class Clocked:
+    """Something that has a clock."""
+
+    def __init__(self, clock: Callable[[], datetime] | None = None) -> None:
+        self._clock = _as_clock(clock or Clock())
+
+    @property
+    def clock(self) -> Clock:
+        """Where timestamps come from, and what the waiting between attempts goes by.
+
+        May be set: to a ``Clock``, or to a function for the timestamps, aware and in UTC.
+        """
+        return self._clock
+
+    @clock.setter
+    def clock(self, clock: Callable[[], datetime]) -> None:
+        self._clock = _as_clock(clock)
+
+
+def _as_clock(clock: Callable[[], datetime]) -> Clock:
+    return clock if isinstance(clock, Clock) else Clock(clock)

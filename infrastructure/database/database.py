@@ -6,8 +6,6 @@ import math
 import os
 import re
 import threading
-from collections.abc import Callable
-from datetime import datetime
 from types import TracebackType
 from typing import Any, ClassVar, Self, TypeVar
 
@@ -16,7 +14,7 @@ from sqlalchemy.engine import ExceptionContext
 
 from domain.errors import CommitOutcomeUnknown, DatabaseUnavailable, KitError, ValidationError
 from infrastructure.database import forks
-from infrastructure.database.clock import Clock
+from infrastructure.database.clock import Clocked
 from infrastructure.database.dialects import Dialect, Settings, dialect_named
 from infrastructure.database.errors import hide_values, translate
 from infrastructure.database.urls import parsed
@@ -24,7 +22,7 @@ from infrastructure.database.urls import parsed
 DEFAULT_URL = "sqlite:///app.db"
 
 
-class Database:
+class Database(Clocked):
     """An engine, configured correctly, and the place of all its settings.
 
     Times are in seconds. Nothing is opened before the first unit needs it.
@@ -57,7 +55,7 @@ class Database:
             lock_timeout=_optional("lock_timeout", lock_timeout),
             pgbouncer=pgbouncer,
         )
-        self._clock = Clock()
+        super().__init__()
         self.dialect = self._dialect()
         self.exclusive = self.dialect.exclusive(self.settings)
         self.in_memory = self.dialect.in_memory(self.settings)
@@ -94,16 +92,9 @@ class Database:
         return self if self.exclusive else self.settings.url
 
     @property
-    def clock(self) -> Clock:
-        """Where timestamps come from, and what the waiting between attempts goes by.
-
-        May be set: to a ``Clock``, or to a function for the timestamps, aware and in UTC.
-        """
-        return self._clock
-
-    @clock.setter
-    def clock(self, clock: Callable[[], datetime]) -> None:
-        self._clock = clock if isinstance(clock, Clock) else Clock(clock)
+    def serves_one(self) -> str:
+        """What to say where an exclusive database is asked for more than one unit."""
+        return self.dialect.serves_one
 
     def create_all(self, metadata: MetaData) -> None:
         """Create the tables that are missing. For tests and first steps; later, migrate."""

@@ -10,13 +10,35 @@ from contextvars import ContextVar
 from typing import Protocol
 
 from domain.errors import UnitOfWorkError
-from infrastructure.database.database import Database
+
+
+class Shared(Protocol):
+    """What units store in."""
+
+    @property
+    def key(self) -> object:
+        """Equal for two objects that stand for the same storage."""
+        ...
+
+    @property
+    def exclusive(self) -> bool:
+        """Whether it serves one unit at a time."""
+        ...
+
+    @property
+    def serves_one(self) -> str:
+        """What to say where it is asked for more."""
+        ...
 
 
 class OpenUnit(Protocol):
     """What must be known of a unit here."""
 
-    database: Database
+    @property
+    def database(self) -> Shared:
+        """Where it stores."""
+        ...
+
     read_only: bool
     begun: bool
 
@@ -44,7 +66,7 @@ def refuse_beside_others(unit: OpenUnit) -> None:
             _refuse(unit, other)
 
 
-def refuse_inside_another(database: Database) -> None:
+def refuse_inside_another(database: Shared) -> None:
     """Refuse to run a unit again and again while what it waits for may be held here."""
     if any(unit.database.key == database.key for unit in _open()):
         raise UnitOfWorkError(
@@ -64,4 +86,4 @@ def _refuse(unit: OpenUnit, other: OpenUnit) -> None:
             "one, with savepoint() for a part that may fail"
         )
     if unit.database.exclusive:
-        raise UnitOfWorkError(f"{unit.database.dialect.serves_one}; leave that one")
+        raise UnitOfWorkError(f"{unit.database.serves_one}; leave that one")

@@ -19,12 +19,12 @@ from sqlmodel import Session
 
 from domain.errors import (
     CommitOutcomeUnknown,
-    KitError,
     ReadOnlyViolation,
     UnitOfWorkError,
 )
 from infrastructure.database import aggregates, forks, open_units
 from infrastructure.database.database import Database
+from infrastructure.database.failing import Failing
 from infrastructure.database.flushing import Mark, Tracker
 from infrastructure.database.guards import guarded, owned
 from infrastructure.database.models import json_changes
@@ -41,7 +41,7 @@ from infrastructure.database.undoing import (
 )
 
 
-class UnitSession(Session):
+class UnitSession(Failing, Session):
     """A SQLModel session that lives as long as one block; the unit ends its transactions."""
 
     def __init__(
@@ -68,9 +68,7 @@ class UnitSession(Session):
         self.tracker = Tracker(self, database)
         self.process = forks.process
         self.begun = self.wrote = self.committing = self.left = False
-        self.depth = self.finished = 0
-        self.failure: BaseException | None = None
-        self.failed_at = 0
+        self.finished = 0
         self.settled = Settled()
         self.cursors: list[ScalarResult[Any]] = []
         self.kept: Held = []
@@ -85,25 +83,7 @@ class UnitSession(Session):
         if self.process != forks.process:
             self.refuse_in_child()
         if self.failure is not None:
-            raise UnitOfWorkError(
-                "the unit has failed; call rollback(), or leave the block and begin again"
-            ) from self.failure
-
-    def fail(self, error: BaseException, *, wholly: bool = False) -> None:
-        """Remember the first failure; it holds until a rollback.
-
-        ``wholly``: nothing is left of the transaction, so that no savepoint can be gone back to.
-        """
-        if self.failure is None:
-            self.failure = error
-            self.failed_at = self.depth
-        if wholly:
-            self.failed_at = 0
-
-    def failed_with(self, error: KitError) -> KitError:
-        """``fail``, for an error that is about to be raised."""
-        self.fail(error)
-        return error
+            self.refuse_failed()
 
     def begin_unit(self) -> None:
         """Refuse a second writing unit in the same context: it would wait for itself."""
@@ -274,7 +254,7 @@ class UnitSession(Session):
         try:
             yield
             self.flush()
-            self._refuse_failed()
+            self.refuse_failed_savepoint()
         except BaseException:
             self._undo_savepoint(nested, since)
             raise
@@ -283,13 +263,6 @@ class UnitSession(Session):
             self.wrote |= wrote
         if nested is not None:
             self._release(nested)
-
-    def _refuse_failed(self) -> None:
-        if self.failure is not None:
-            raise UnitOfWorkError(
-                "a statement in this savepoint failed, so that the savepoint was rolled back; "
-                "let the error leave the block"
-            ) from self.failure
 
     def _make_savepoint(self) -> SessionTransaction | None:
         if self.read_only:  # there is nothing to undo, and autocommit knows no savepoints

@@ -235,7 +235,10 @@ def test_a_unit_that_is_thrown_away_lets_others_write() -> None:
         unit = Units(store)
         ada(unit.__enter__())
 
-    with pytest.warns(ResourceWarning, match="thrown away"):
+    with (
+        pytest.warns(ResourceWarning, match="thrown away"),
+        pytest.warns(UncommittedChangesWarning, match="not stored"),
+    ):
         in_a_thread(forget)
     with Units(store) as uow:
         assert uow.people.count() == 0

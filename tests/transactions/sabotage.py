@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from infrastructure.database import database, forks, open_units, retrying
 from infrastructure.database.base_unit_of_work import BaseUnitOfWork
+from infrastructure.database.blocks import Block
 from infrastructure.database.database import Database
 from infrastructure.database.dialects import postgresql, postgresql_outcome, sqlite
 from infrastructure.database.flushing import Tracker
@@ -254,9 +255,7 @@ GUARDS: dict[str, Guard] = {
         replaced(UnitSession, "inherited", property(always(False))),
         f"{_D}test_fork.py::test_a_child_cannot_harm_the_open_units_of_its_parent[sqlite]",
     ),
-    "units thrown away": Guard(
-        lambda: delattr(BaseUnitOfWork, "__del__"), f"{_T}test_abandoned_units.py"
-    ),
+    "units thrown away": Guard(lambda: delattr(Block, "__del__"), f"{_T}test_abandoned_units.py"),
     "a failed unit is left whole": Guard(
         replaced(UnitSession, "undo", nothing), f"{_D}test_unit_of_work.py"
     ),

@@ -59,7 +59,7 @@ class InMemoryRepository(Generic[E]):
 
     def __init__(self, session: MemorySession, entity: type[E] | None = None) -> None:
         self._unit = session
-        self._kind = self.kind_in(session.store, entity)
+        self._kind = self.kind_in(session.database, entity)
         self._rows = hasattr(entity or self._entity, "__table__")
 
     @classmethod

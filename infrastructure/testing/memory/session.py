@@ -5,18 +5,18 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, cast
+from typing import Any
 
 from domain.errors import (
     ConcurrencyConflict,
     ConflictError,
     EntityNotFound,
-    KitError,
     LockTimeout,
     ReadOnlyViolation,
     UnitOfWorkError,
 )
 from infrastructure.database import open_units
+from infrastructure.database.failing import Failing
 from infrastructure.database.guards import guarded
 from infrastructure.database.keys import bare
 from infrastructure.testing.memory import writing
@@ -28,20 +28,20 @@ from infrastructure.testing.memory.store import InMemoryStore
 from infrastructure.testing.memory.tracking import Mark, Tracking
 
 
-class MemorySession:
+class MemorySession(Failing):
     """The transactions of one block, one after the other; nothing is loaded when one begins."""
 
+    judged = inherited = False
+    """Whoever only reads is never too late, and a fork copies the store with all of its units."""
+
     def __init__(self, store: InMemoryStore, lock: threading.RLock, *, read_only: bool) -> None:
-        self.store = self.database = store
+        self.database = store
         self.lock = lock
         self.read_only = read_only
         self.begun = self.wrote = self.left = self._locked = False
-        self.depth = 0
-        self.failure: BaseException | None = None
-        self.failed_at = 0
         self.state = store.committed
         self.tracking = Tracking()
-        open_units.register(cast(Any, self))
+        open_units.register(self)
 
     # -- what state it is in -----------------------------------------------------------------
 
@@ -55,31 +55,22 @@ class MemorySession:
         if self.left:
             raise UnitOfWorkError("the block was left; open a new unit of work")
         if self.failure is not None:
-            raise UnitOfWorkError(
-                "the unit has failed; call rollback(), or leave the block and begin again"
-            ) from self.failure
-
-    def fail(self, error: BaseException) -> None:
-        """Remember the first failure; it holds until a rollback."""
-        if self.failure is None:
-            self.failure, self.failed_at = error, self.depth
-
-    def failed_with(self, error: KitError) -> KitError:
-        """``fail``, for an error that is about to be raised."""
-        self.fail(error)
-        return error
+            self.refuse_failed()
 
     def begin_unit(self) -> None:
         """Take what is committed; a writing unit waits for the one that writes."""
-        open_units.refuse_beside_others(cast(Any, self))
-        open_units.register(cast(Any, self))
+        open_units.refuse_beside_others(self)
+        open_units.register(self)
         if not self.read_only:
-            if not self.store.lock(self.store.busy_timeout):
+            if not self.database.lock(self.database.busy_timeout):
                 message = "another unit is writing; leave units sooner, or raise busy_timeout"
                 raise self.failed_with(LockTimeout(message))
             self._locked = True
-        self.state = self.store.committed.fork()
+        self.state = self.database.committed.fork()
         self.begun = True
+
+    def refuse_in_child(self) -> None:
+        """There is no transaction of a parent process."""
 
     def has_unsaved(self) -> bool:
         """Whether leaving now would lose writes."""
@@ -100,7 +91,7 @@ class MemorySession:
 
     # -- how a transaction ends --------------------------------------------------------------
 
-    def store_all(self) -> None:
+    def store(self) -> None:
         """Commit; afterwards nothing is loaded, and what was loaded stays readable."""
         self.tracking.originals.check()
         self.refuse_lost_changes()
@@ -108,7 +99,7 @@ class MemorySession:
         self.check()
         self.tracking.settle()
         if self.wrote:
-            self.store.committed = self.state
+            self.database.committed = self.state
         self._end()
 
     def finish_reading(self) -> None:
@@ -133,7 +124,7 @@ class MemorySession:
         self.wrote = self.begun = False
         if self._locked:
             self._locked = False
-            self.store.unlock()
+            self.database.unlock()
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
@@ -144,7 +135,7 @@ class MemorySession:
         try:
             yield
             self.flush()
-            self._refuse_failed()
+            self.refuse_failed_savepoint()
         except BaseException:
             self._undo_savepoint(state, mark)
             raise
@@ -159,13 +150,6 @@ class MemorySession:
         return self.state.fork(), self.tracking.mark()
 
     _begin_savepoint = guarded(_make_savepoint)
-
-    def _refuse_failed(self) -> None:
-        if self.failure is not None:
-            raise UnitOfWorkError(
-                "a statement in this savepoint failed, so that the savepoint was rolled back; "
-                "let the error leave the block"
-            ) from self.failure
 
     def _undo_savepoint(self, state: State, mark: Mark) -> None:
         if self.failed_at >= self.depth:
@@ -188,7 +172,7 @@ class MemorySession:
         if self.read_only:
             raise ReadOnlyViolation("the unit is read-only; open a writing one: UnitOfWork()")
         self.tracking.originals.check_recent()
-        write, now = Write(), self.store.clock()
+        write, now = Write(), self.database.clock()
         for image in changed:
             image.kind.plan(image, write, now)
         self._write(lambda: writing.flush(self, write))

@@ -9,13 +9,13 @@ from datetime import datetime
 from typing import Any
 
 from domain.errors import ValidationError
-from infrastructure.database.clock import Clock
+from infrastructure.database.clock import Clocked
 from infrastructure.testing.memory.constraints import Token
 from infrastructure.testing.memory.kinds import Kind
 from infrastructure.testing.memory.state import State
 
 
-class InMemoryStore:
+class InMemoryStore(Clocked):
     """What is committed, shared by any number of units. Usable from many threads.
 
     One unit at a time writes: another waits up to ``busy_timeout`` seconds for it,
@@ -27,6 +27,8 @@ class InMemoryStore:
     exclusive = False
     """Reading beside a writing unit is possible."""
 
+    serves_one = ""
+
     def __init__(
         self, *, clock: Callable[[], datetime] | None = None, busy_timeout: float = 30.0
     ) -> None:
@@ -34,7 +36,7 @@ class InMemoryStore:
             raise ValidationError(
                 "InMemoryStore", {"busy_timeout": "must be a number of seconds above zero"}
             )
-        self.clock = Clock() if clock is None else clock
+        super().__init__(clock)
         self.busy_timeout = busy_timeout
         self.key = object()
         self.kinds: dict[Token, Kind] = {}
@@ -42,15 +44,6 @@ class InMemoryStore:
         self._writing = threading.Lock()
         self._registering = threading.Lock()
         self._ids: dict[Token, int] = {}
-
-    @property
-    def clock(self) -> Clock:
-        """What time it is for everything that is stored here."""
-        return self._clock
-
-    @clock.setter
-    def clock(self, clock: Callable[[], datetime]) -> None:
-        self._clock = clock if isinstance(clock, Clock) else Clock(clock)
 
     def register(self, kind: Kind) -> Kind:
         """Keep entities of this kind; those of one domain class are kept in one way."""

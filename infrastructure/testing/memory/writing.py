@@ -31,10 +31,10 @@ def insert(session: MemorySession, kind: Kind, drafts: Sequence[Draft], *, rows:
 def _insert_batch(session: MemorySession, kind: Kind, drafts: Sequence[Draft]) -> None:
     if not drafts:
         return
-    now = session.store.clock()
+    now = session.database.clock()
     for draft in drafts:
         kind.stamp(draft.values, now, own=draft.own)
-        draft.generated = kind.name(draft.values, session.store.next_id)
+        draft.generated = kind.name(draft.values, session.database.next_id)
         note_ids(session, kind, draft.values)
     session.state.insert(kind, [draft.values for draft in drafts])
     session.wrote = True
@@ -84,7 +84,7 @@ def _pair(session: MemorySession, image: Image, draft: Draft) -> None:
 def note_ids(session: MemorySession, kind: Kind, values: dict[str, Any]) -> None:
     """Ids that were given are not generated any more."""
     if kind.generated is not None:
-        session.store.note_id(kind.token, values[kind.generated])
+        session.database.note_id(kind.token, values[kind.generated])
 
 
 # -- changed entities ------------------------------------------------------------------------
@@ -125,7 +125,7 @@ def _update(session: MemorySession, image: Image, values: dict[str, Any]) -> Non
         raise session.conflict(kind, key)
     session.tracking.note_written(image)
     counted = {} if version is None else {version: stored[version] + 1}
-    kind.name_members(values, image.entity, session.store.next_id, session.tracking.on_undo)
+    kind.name_members(values, image.entity, session.database.next_id, session.tracking.on_undo)
     session.state.update(kind, {**stored, **values, **counted})
     session.wrote = True
     image.row = {**image.row, **values, **counted}
@@ -138,7 +138,7 @@ def _insert_child(
     image: Image,
     moved: set[tuple[Any, Key]],
 ) -> None:
-    generated = kind.name(values, session.store.next_id)
+    generated = kind.name(values, session.database.next_id)
     note_ids(session, kind, values)
     place = kind.token, kind.key_of(values)
     if place in moved:
