@@ -109,7 +109,7 @@ class Reading(Generic[E]):
         session, key = self.session, self._intake.parse_key(id)
         if for_update:
             return cast("E | None", self._lock(key))
-        known = self._given.get(key)
+        known = self._given.get((session.finished, key))
         if known is not None:
             return cast(E, known)
         if self.load:
@@ -273,4 +273,5 @@ class Reading(Generic[E]):
         if row is None or not self._plain:
             return row
         plain = as_plain(row, cast(Any, type(self)._entity))
-        return self._given.setdefault(key_of(row), plain)
+        # What an earlier transaction of the block has given is what was stored then.
+        return self._given.setdefault((self._unit.finished, key_of(row)), plain)

@@ -374,3 +374,19 @@ def test_postgresql_reads_each_statement_by_itself(
             writer.commit()
         assert reader.tags.count() == 2
     watcher.dispose()
+
+
+@pytest.mark.parametrize("end", [Library.commit, Library.rollback])
+def test_what_an_earlier_transaction_of_the_block_gave_is_not_given_again(
+    library: Database, end: Callable[[Library], None]
+) -> None:
+    with Library(library, read_only=True) as uow:
+        before = uow.poems.require(1)
+        title = before.title
+        end(uow)
+        with Library(library) as writer:
+            writer.poems.require(1).title = "new"
+            writer.commit()
+        after = uow.poems.require(1)
+        assert (before.title, after.title) == (title, "new")
+        assert uow.poems.one() is after

@@ -365,14 +365,10 @@ class Caller(RuleBasedStateMachine):
         self.ended()
 
     def commit(self) -> None:
-        if self.read_only:
-            return  # the plain objects of a reading unit outlive it in a database, as yet
         if self.both(lambda world: world.uow.commit()).error is None:
             self.ended()
 
     def rollback(self) -> None:
-        if self.read_only:
-            return  # as in commit()
         if self.both(lambda world: world.uow.rollback()).error is None:
             self.ended()
 
