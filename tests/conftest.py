@@ -8,6 +8,8 @@ test notices whether the kit relies on the order of the server.
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import uuid
 import zlib
 from collections.abc import Callable, Iterator
@@ -63,6 +65,19 @@ def _is_elsewhere(item: pytest.Item) -> bool:
 def soak(request: pytest.FixtureRequest) -> bool:
     """Whether loops run at their full size."""
     return bool(request.config.getoption("--soak"))
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The kit, built and installed as pip does it."""
+    folder = tmp_path_factory.mktemp("site")
+    options = ["--quiet", "--no-deps", "--no-build-isolation", "--disable-pip-version-check"]
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", *options, "--target", str(folder), str(ROOT)],
+        check=True,
+        timeout=100,
+    )
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from sqlalchemy.orm.attributes import InstrumentedAttribute
 
 from infrastructure.database.models.rules import entity_name
 from infrastructure.database.session import UnitSession
-from infrastructure.testing.queries import place_in_application, stack
+from infrastructure.testing.places import place_in_application, stack
 
 
 @contextmanager

@@ -9,8 +9,8 @@ from pathlib import Path
 from sqlalchemy import URL
 
 from infrastructure.database.database import Database
-from infrastructure.database.dialects import Dialect, sandbox_named
-from infrastructure.database.dialects.sandbox import Sandbox
+from infrastructure.database.dialects import sandbox_named
+from infrastructure.database.dialects.sandbox import Sandbox, Sandboxed
 from infrastructure.database.dialects.templates import Templates
 from infrastructure.database.urls import parsed
 
@@ -31,9 +31,9 @@ class SandboxDatabase(Database):
         self._copy = templates.for_sandbox()
         super().__init__(self._copy, busy_timeout=busy_timeout)
         templates.attach(self.engine)
-        self._sandbox = Sandbox(sandbox_named(self.engine.dialect.name), self.engine)
+        self._sandbox = Sandbox(self._dialect(), self.engine)
 
-    def _dialect(self) -> Dialect:
+    def _dialect(self) -> Sandboxed:
         return sandbox_named(self.settings.url.get_backend_name())
 
     @contextmanager

@@ -8,8 +8,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from infrastructure.database import Database
 from infrastructure.database.alembic import current
 from tests.migrations.projects import ROOT
@@ -77,19 +75,6 @@ with Shop(database) as shop:
 print(current(database))
 """,
 }
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The kit, built and installed as pip does it."""
-    folder = tmp_path_factory.mktemp("site")
-    options = ["--quiet", "--no-deps", "--no-build-isolation", "--disable-pip-version-check"]
-    subprocess.run(
-        [sys.executable, "-m", "pip", "install", *options, "--target", str(folder), str(ROOT)],
-        check=True,
-        timeout=100,
-    )
-    return folder
 
 
 def test_the_wheel_has_the_two_packages_and_no_revision(site: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from infrastructure.database.alembic import upgrade
 from infrastructure.database.dialects.templates import Templates
+from infrastructure.testing.memory import InMemoryStore
 from infrastructure.testing.sandbox import SandboxDatabase, sandbox_from, templates_for
 from tests.conftest import BACKENDS, ROOT, SERVER
 
@@ -56,6 +57,12 @@ def shared_sandbox(templates: Templates) -> Iterator[SandboxDatabase]:
 def database(shared_sandbox: SandboxDatabase) -> SandboxDatabase:
     """A sandbox; the plugin opens it for the test."""
     return shared_sandbox
+
+
+@pytest.fixture
+def store() -> InMemoryStore:
+    """Where units in memory store, nothing in it."""
+    return InMemoryStore()
 
 
 @pytest.fixture

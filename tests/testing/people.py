@@ -15,6 +15,16 @@ from infrastructure.testing.contracts import Units
 TEAMS = range(1, 10)
 
 
+class Stop(Exception):
+    """What ends a block in tests."""
+
+
+def ada(uow: Any) -> Person:
+    """Create her."""
+    created: Person = uow.people.create(Person(name="Ada", email="ada@example.com"))
+    return created
+
+
 class People:
     """How people are made, each of whom belongs to a team of their own."""
 

@@ -1,6 +1,5 @@
 """Relationships that nobody asked to load, on tables that are plain SQLModel."""
 
-import importlib.util
 import threading
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from infrastructure.database import BaseRepository, BaseUnitOfWork, Children, Da
 from infrastructure.testing.lazy_loads import no_lazy_loads
 from infrastructure.testing.queries import count_queries
 from tests.conftest import MakeDatabase
+from tests.testing.clubs import loaded
 
 SERVICES = """\
 def titles(uow):
@@ -117,15 +117,8 @@ def test_reading_what_was_not_loaded_fails_and_leaves_the_unit_usable(
 def test_the_message_names_the_relationship_the_line_and_what_to_write(
     memory: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    file = tmp_path / "shop" / "services.py"
-    file.parent.mkdir()
-    file.write_text(SERVICES)
     monkeypatch.chdir(tmp_path)
-    spec = importlib.util.spec_from_file_location("shop.services", file)
-    assert spec is not None
-    assert spec.loader is not None
-    services = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(services)
+    services = loaded(tmp_path, SERVICES)
 
     with Units(memory) as uow, no_lazy_loads(), pytest.raises(AssertionError) as caught:
         services.titles(uow)

@@ -28,10 +28,7 @@ from infrastructure.testing.memory import (
     InMemoryStore,
 )
 from infrastructure.testing.memory.unit_of_work import InMemoryUnitOfWork
-
-
-class Stop(Exception):
-    """What ends a block in these tests."""
+from tests.testing.people import ada
 
 
 class MemColour(Enum):
@@ -115,17 +112,8 @@ class MemWrong(BaseInMemoryUnitOfWork):
 
 
 @pytest.fixture
-def store() -> InMemoryStore:
-    return InMemoryStore()
-
-
-@pytest.fixture
 def uow(store: InMemoryStore) -> Units:
     return Units(store)
-
-
-def ada(uow: InMemoryUnitOfWork) -> Person:
-    return uow.people.create(Person(name="Ada", email="ada@example.com"))
 
 
 # -- without a table -----------------------------------------------------------------------------

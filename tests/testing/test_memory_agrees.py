@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from infrastructure.database import Database
 from tests.conftest import BACKENDS, MakeDatabase
+from tests.support import machine_settings
 from tests.testing.memory_machine_rules import Machine
 
 EXAMPLES = 50
@@ -33,13 +33,5 @@ def database(url: str, make_database: MakeDatabase) -> Database:
 def test_memory_does_what_a_database_does(database: Database, soak: bool) -> None:
     run_state_machine_as_test(
         lambda: Machine(database),
-        settings=settings(
-            max_examples=SOAK if soak else EXAMPLES,
-            stateful_step_count=STEPS,
-            deadline=None,
-            derandomize=not soak,
-            print_blob=True,
-            report_multiple_bugs=False,
-            suppress_health_check=list(HealthCheck),
-        ),
+        settings=machine_settings(SOAK if soak else EXAMPLES, STEPS, random=soak),
     )

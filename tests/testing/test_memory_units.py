@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from domain import Person, Team
+from domain import Team
 from domain.errors import (
     AfterCommitError,
     ConcurrencyConflict,
@@ -21,24 +21,12 @@ from domain.errors import (
 )
 from infrastructure.testing.memory import InMemoryStore
 from infrastructure.testing.memory.unit_of_work import InMemoryUnitOfWork as Units
-
-
-class Stop(Exception):
-    """What ends a block in these tests."""
-
-
-@pytest.fixture
-def store() -> InMemoryStore:
-    return InMemoryStore()
+from tests.testing.people import Stop, ada
 
 
 @pytest.fixture
 def uow(store: InMemoryStore) -> Units:
     return Units(store)
-
-
-def ada(uow: Units) -> Person:
-    return uow.people.create(Person(name="Ada", email="ada@example.com"))
 
 
 # -- stores and threads --------------------------------------------------------------------------

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,24 +10,11 @@ from sqlalchemy import create_engine, text
 from domain.errors import DatabaseUnavailable, ValidationError
 from infrastructure.testing import schema
 from infrastructure.testing.sandbox import templates_for
-from tests.conftest import ROOT, SERVER
+from tests.conftest import SERVER
 from tests.testing.conftest import url_of_kind
 from tests.testing.projects import SHOP, pytest_in, write
 
 KINDS = ["sqlite-memory", "sqlite-file", pytest.param("postgresql", marks=pytest.mark.postgresql)]
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The kit, built and installed as pip does it."""
-    folder = tmp_path_factory.mktemp("site")
-    options = ["--quiet", "--no-deps", "--no-build-isolation", "--disable-pip-version-check"]
-    subprocess.run(
-        [sys.executable, "-m", "pip", "install", *options, "--target", str(folder), str(ROOT)],
-        check=True,
-        timeout=100,
-    )
-    return folder
 
 
 THREE_LINES = """from shop.models import Product

@@ -25,7 +25,8 @@ from infrastructure.database.dialects.sandbox import SandboxError
 from infrastructure.database.dialects.templates import Templates
 from infrastructure.database.models.team import TeamModel
 from infrastructure.database.unit_of_work import UnitOfWork
-from infrastructure.testing.sandbox import SandboxDatabase, copy_from
+from infrastructure.testing.sandbox import SandboxDatabase, copy_from, sandbox_from
+from tests.support import kill
 
 LINKS = """
     CREATE TABLE links (
@@ -260,8 +261,6 @@ def test_what_a_test_leaves_open_is_closed_and_said(
 def test_a_transaction_that_is_ended_behind_its_back_is_noticed(
     templates: Templates, word: str
 ) -> None:
-    from infrastructure.testing.sandbox import sandbox_from
-
     with sandbox_from(templates) as database:
         with pytest.raises(SandboxError, match="was ended"), database.opened():
             with database.engine.connect() as connection:
@@ -276,9 +275,6 @@ def test_a_transaction_that_is_ended_behind_its_back_is_noticed(
 def test_a_lost_connection_loses_what_was_in_it_and_the_next_test_has_another(
     templates: Templates,
 ) -> None:
-    from infrastructure.testing.sandbox import sandbox_from
-    from tests.support import kill
-
     with sandbox_from(templates) as database:
         with pytest.raises(SandboxError, match="was ended"), database.opened():
             store(database, "Core")

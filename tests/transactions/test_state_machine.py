@@ -8,7 +8,6 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 from sqlalchemy.exc import DBAPIError
 
@@ -20,7 +19,7 @@ from domain.errors import (
     UnitOfWorkError,
 )
 from infrastructure.database import Database
-from tests.support import kill
+from tests.support import kill, machine_settings
 from tests.transactions.library import MODELS, Book, Shelf, ShelfModel, Units
 from tests.transactions.machine import MISSING, Stop
 from tests.transactions.machine_rules import Machine
@@ -50,15 +49,7 @@ def library(database: Database) -> Database:
 def test_units_do_what_dicts_do(database: Database, soak: bool) -> None:
     run_state_machine_as_test(
         lambda: Machine(database),
-        settings=settings(
-            max_examples=SOAK if soak else EXAMPLES,
-            stateful_step_count=STEPS,
-            deadline=None,
-            derandomize=not soak,
-            print_blob=True,
-            report_multiple_bugs=False,
-            suppress_health_check=list(HealthCheck),
-        ),
+        settings=machine_settings(SOAK if soak else EXAMPLES, STEPS, random=soak),
     )
 
 

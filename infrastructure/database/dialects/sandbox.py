@@ -118,17 +118,18 @@ class Sandbox:
     def close(self) -> None:
         """Undo everything. Raises ``SandboxError`` if something cannot be undone, or is open."""
         raw, self._raw, self._why = self._raw, None, _CLOSED
-        holder = self._holder()
-        left_open = self._in_savepoint and holder is not None and not holder.closed
+        left_open = self._holder() if self._in_savepoint else None
+        if left_open is not None and left_open.closed:
+            left_open = None
         ended = not self._dialect.goes_on(raw)
         self._in_savepoint = False
         try:
-            if left_open and holder is not None:
-                _let_go(holder)
+            if left_open is not None:
+                _let_go(left_open)
         finally:
             if not ended:
                 raw.rollback()
-        if left_open or ended:
+        if left_open is not None or ended:
             raise SandboxError(_ENDED if ended else _LEFT_OPEN)
 
     def leave_to_parent(self) -> None:

@@ -7,6 +7,7 @@ import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from functools import cache
+from itertools import chain
 from typing import Any, get_args
 from uuid import UUID
 
@@ -140,20 +141,24 @@ class Rules:
         return ValidationError(self.entity, messages_of(error))
 
 
-def _unique_keys(mapper: Mapper[Any]) -> set[frozenset[str]]:
-    """The fields of each unique key; not of partial indexes, nor of expressions."""
-    table: Any = mapper.local_table
-    unique = [part for part in table.constraints if isinstance(part, UniqueConstraint)]
-    unique += [
+def unique_parts(table: Any) -> list[Any]:
+    """The constraints and indexes that are unique keys; no partial ones, nor of expressions."""
+    constraints = [part for part in table.constraints if isinstance(part, UniqueConstraint)]
+    indexes = [
         index
         for index in table.indexes
         if index.unique
         and len(index.columns) == len(index.expressions)
         and all(said is None for name, said in index.kwargs.items() if name.endswith("_where"))
     ]
+    named = (sorted(parts, key=lambda part: str(part.name)) for parts in (constraints, indexes))
+    return [table.primary_key, *chain.from_iterable(named)]
+
+
+def _unique_keys(mapper: Mapper[Any]) -> set[frozenset[str]]:
     return {
         frozenset(mapper.get_property_by_column(column).key for column in part.columns)
-        for part in [table.primary_key, *unique]
+        for part in unique_parts(mapper.local_table)
     }
 
 

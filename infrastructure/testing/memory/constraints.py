@@ -6,9 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Column, Table, UniqueConstraint
+from sqlalchemy import Column, Table
 from sqlalchemy import inspect as mapping_of
 from sqlmodel import SQLModel
+
+from infrastructure.database.models.rules import unique_parts
 
 Row = Mapping[str, Any]
 """The values of one stored entity by field. Never changed, only replaced."""
@@ -51,22 +53,9 @@ def values_in(row: Row, fields: tuple[str, ...]) -> tuple[Any, ...] | None:
 
 
 def unique_keys_of(model: Any) -> tuple[Unique, ...]:
-    """The unique keys of a table, its key first; not partial indexes, nor those of expressions."""
-    table: Table = model.__table__
-    constraints = [part for part in table.constraints if isinstance(part, UniqueConstraint)]
-    indexes = [
-        index
-        for index in table.indexes
-        if index.unique
-        and len(index.columns) == len(index.expressions)
-        and all(said is None for name, said in index.kwargs.items() if name.endswith("_where"))
-    ]
-    known: list[Any] = [
-        table.primary_key,
-        *sorted(constraints, key=lambda part: str(part.name)),
-        *sorted(indexes, key=lambda part: str(part.name)),
-    ]
-    return tuple(Unique(_fields(model, part.columns), _name(part)) for part in known)
+    """The unique keys of a table, its key first."""
+    parts = unique_parts(model.__table__)
+    return tuple(Unique(_fields(model, part.columns), _name(part)) for part in parts)
 
 
 def references_of(model: Any) -> tuple[Reference, ...]:
