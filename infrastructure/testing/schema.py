@@ -10,7 +10,6 @@ from typing import Any
 
 from sqlmodel import SQLModel
 
-from infrastructure.database.alembic import upgrade
 from infrastructure.database.base_unit_of_work import BaseUnitOfWork
 from infrastructure.database.database import Database
 from infrastructure.testing.sandbox import Schema
@@ -25,6 +24,8 @@ def schema_named(how: str, project: Path) -> Schema:
     if how not in ("", "migrations", "metadata"):
         raise SettingError(f"database_schema: {how!r} is none of migrations, metadata")
     if how == "migrations" or (not how and _is_migrated(project)):
+        from infrastructure.database.alembic import upgrade  # imports Alembic
+
         return lambda database: upgrade(database, project=project)
     return create_tables
 
