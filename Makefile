@@ -30,7 +30,7 @@ check: $(VENV)/.check ## lint, format, types, import directions, drift, length o
 	@find domain infrastructure -name '*.py' -exec awk \
 		'FNR == 401 { print FILENAME ": more than 400 lines"; long = 1 } END { exit long }' {} +
 
-bench: $(VENV)/.test ## compare with what else one would use
+bench: $(VENV)/.bench ## compare with what else one would use
 	$(BIN)/python -m benchmarks
 
 soak: $(VENV)/.test ## run the tests at full size
@@ -52,6 +52,10 @@ $(VENV)/.base: pyproject.toml | $(BIN)/python
 
 $(VENV)/.test: pyproject.toml $(VENV)/.base
 	$(PIP) -e '.[test]'
+	@touch $@
+
+$(VENV)/.bench: pyproject.toml $(VENV)/.test
+	$(PIP) -e '.[test,bench]'
 	@touch $@
 
 $(VENV)/.check: pyproject.toml $(VENV)/.test

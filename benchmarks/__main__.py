@@ -1,96 +1,138 @@
-"""Compare the kit with the raw driver and with SQLModel's session: python -m benchmarks.
+"""Compare the kit with the raw driver and with what else one would use: python -m benchmarks.
 
-Times are medians of one process on this machine. Compare the ratios, and those
-only roughly: other work on the machine disturbs them.
+All are measured in one process, in turns, on the same tables. Compare the
+ratios, and those only roughly: other work on the machine disturbs them.
 """
 
+from __future__ import annotations
+
 import argparse
+import importlib.util
 import os
-import platform
-import tempfile
-import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
-from importlib.metadata import version
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
 
-import psycopg
-from sqlalchemy import make_url
-
-from benchmarks.contenders import MANY, READ, WITHIN, BareSession, Driver, Kit, row
-from benchmarks.harness import Case, table
-
-SERVER = os.environ.get(
-    "KIT_TEST_POSTGRESQL", "postgresql+psycopg://postgres@127.0.0.1:5432/postgres"
-)
+from benchmarks import data
+from benchmarks.contenders import contender_class, labels_of
+from benchmarks.harness import Case
+from benchmarks.keeper import PLACES, Keeper
+from benchmarks.operations import Operation, operations
+from benchmarks.report import NOTES, Report, versions, write_chart, write_json
 
 
-def cases(driver: Driver, bare: BareSession, kit: Kit) -> list[Case]:
-    """What is compared; reading comes first, because writing adds rows."""
-
-    def case(name: str, method: str, expected: list[tuple[object, ...]] | int) -> Case:
-        contenders = {"driver": driver, "SQLModel": bare, "kit": kit}
-        ways = {label: getattr(contender, method) for label, contender in contenders.items()}
-        return Case(name, ways, expected, driver.count if isinstance(expected, int) else None)
-
-    everything = [row(id) for id in range(1, READ + 1)]
-    return [
-        case("get_by_id, a read-only unit each", "get", [row(READ // 2)]),
-        case(f"{WITHIN} x get_by_id in one unit", "get_within", everything[:WITHIN]),
-        case(f"{WITHIN} x get_by_id, loaded already", "get_again", [row(1)] * WITHIN),
-        case(f"get_all, {READ:,} tracked", "get_all", everything),
-        case(f"get_all, {READ:,} read-only", "get_all_read_only", everything),
-        case("a unit with one insert", "insert", 1),
-        case(f"create_many, {MANY:,}", "insert_many", MANY),
-    ]
-
-
-def compare(title: str, url: str, seconds: float) -> None:
-    """Measure everything on one empty database, and print the table."""
-    driver, bare, kit = Driver(url), BareSession(url), Kit(url)
-    try:
-        kit.prepare()
-        compared = cases(driver, bare, kit)
-        for case in compared:
-            case.measure(seconds / len(compared))
-        print(f"\n{title}\n{table(compared)}", flush=True)
-    finally:
-        for contender in (driver, bare, kit):
-            contender.close()
+def installed(labels: Sequence[str]) -> list[str]:
+    """Those whose packages are there; the others are named."""
+    found = []
+    for label in labels:
+        try:
+            contender_class(label)
+            found.append(label)
+        except ModuleNotFoundError as error:
+            print(f"{label}: skipped, {error.name} is not installed")
+    return found
 
 
 @contextmanager
-def postgresql() -> Iterator[str | None]:
-    """A database of our own, dropped afterwards; None where there is no server."""
-    server = make_url(SERVER)
-    plain = server.set(drivername="postgresql").render_as_string(hide_password=False)
-    try:
-        opened = psycopg.connect(plain, autocommit=True, connect_timeout=5)
-    except psycopg.OperationalError as error:
-        print(f"\nPostgreSQL: skipped, no server at {server!r}: {str(error).splitlines()[0]}")
-        yield None
-        return
-    name = f"kit_bench_{uuid.uuid4().hex[:12]}"
-    with opened as connection:
-        connection.execute(f'CREATE DATABASE "{name}"'.encode())
-        try:
-            yield server.set(database=name).render_as_string(hide_password=False)
-        finally:
-            connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)'.encode())
+def opened(url: str, labels: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """The contenders, connected to a database."""
+    with ExitStack() as stack:
+        contenders: dict[str, Any] = {}
+        for label in labels:
+            try:
+                contenders[label] = contender_class(label)(url)
+            except Exception as error:  # noqa: BLE001 -- the others go on
+                print(f"{label}: skipped: {type(error).__name__}: {error}")
+                continue
+            stack.callback(contenders[label].close)
+        yield contenders
 
 
-def main() -> None:
+def run(
+    keeper: Keeper, labels: Sequence[str], chosen: Sequence[Operation], seconds: float
+) -> list[Case]:
+    """Measure all operations on one new database."""
+    keeper.fill(big=any(each.big for each in chosen))
+    left, cases = sum(each.weight for each in chosen), []
+    end = time.perf_counter() + seconds
+    data.prepare()
+    with opened(keeper.url, labels) as contenders:
+        for each in contenders.values():
+            each.prepare()
+        for operation in chosen:
+            case = Case(operation, keeper, contenders)
+            started = time.perf_counter()
+            case.measure(max(end - started, 0) * operation.weight / left)
+            left -= operation.weight
+            cases.append(case)
+            took = time.perf_counter() - started
+            print(f"{keeper.title}: {operation.name}: {took:.0f} s", file=sys.stderr)
+    return cases
+
+
+def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=50, help="how long in all (50)")
-    seconds = parser.parse_args().seconds / 2
+    add = parser.add_argument
+    add("--seconds", type=float, default=300, help="how long a run takes, roughly (300)")
+    add("--only", default="", help="operations with this in their name")
+    add("--peers", type=labels_of, default=labels_of(), metavar="NAME,…", help="all by default")
+    add("--database", choices=sorted(PLACES), help="only this one")
+    add("--runs", type=int, default=1, help="the medians of so many runs are shown (1)")
+    add("--chart", type=Path, metavar="FILE.png", help="bars of the ratios, drawn by matplotlib")
+    add("--json", type=Path, metavar="FILE", help="all figures")
+    return parser.parse_args()
 
-    packages = ", ".join(f"{name} {version(name)}" for name in ("sqlmodel", "sqlalchemy"))
-    print(f"Python {platform.python_version()}, {packages}")
-    with tempfile.TemporaryDirectory(prefix="bench-") as directory:
-        compare("SQLite, a file", f"sqlite:///{directory}/bench.db", seconds)
-    with postgresql() as url:
-        if url is not None:
-            compare("PostgreSQL", url, seconds)
+
+def compare(options: argparse.Namespace) -> tuple[list[Report], list[str]]:
+    """Measure everything, on each database as often as asked for; and their versions."""
+    chosen, labels = operations(options.only), installed(options.peers)
+    places = {name: PLACES[name] for name in PLACES if options.database in (None, name)}
+    reports = {name: Report(name, title, labels) for name, (title, _) in places.items()}
+    found: dict[str, str] = {}
+    for _ in range(options.runs):
+        for name, (title, place) in places.items():
+            with place() as url:
+                if url is None:
+                    continue
+                keeper = Keeper(title, url)
+                try:
+                    found[name] = keeper.version()
+                    cases = run(keeper, labels, chosen, options.seconds / len(places))
+                    reports[name].runs.append(cases)
+                finally:
+                    keeper.close()
+    return [report for report in reports.values() if report.runs], list(found.values())
+
+
+def main() -> int:
+    options = arguments()
+    if options.chart and importlib.util.find_spec("matplotlib") is None:
+        print("the chart needs matplotlib, which is not installed")
+        return 2
+    waiting, processors = os.getloadavg()[0], os.cpu_count() or 1
+    if waiting > processors / 4:
+        print(
+            f"other work is going on (load {waiting:.1f}): long calls suffer more than short ones"
+        )
+    if not operations(options.only):
+        print(f"no operation has {options.only!r} in its name")
+        return 2
+    reports, databases = compare(options)
+    found = versions(databases)
+    print(", ".join(f"{name} {number}" for name, number in found.items()))
+    for report in reports:
+        print(f"\n{report.table()}", flush=True)
+    print(f"\n{NOTES}")
+    if options.json:
+        write_json(options.json, found, reports)
+    if options.chart:
+        write_chart(options.chart, reports)
+    wrong = any(case.failed.get("kit") for report in reports for run in report.runs for case in run)
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
