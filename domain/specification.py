@@ -155,8 +155,9 @@ class In(Node):
     values: tuple[Any, ...]
 
     def __post_init__(self) -> None:
-        for value in self.values:
-            _check_value(self.field, value, "leave it out and add | is_none()")
+        if any(issubclass(kind, _NO_VALUES) for kind in set(map(type, self.values))):
+            for value in self.values:
+                _check_value(self.field, value, "leave it out and add | is_none()")
 
     def _truth(self, entity: object) -> Truth:
         value = logic.read(entity, self.field)
@@ -227,6 +228,9 @@ def _check_value(field: str, value: object, instead: str) -> None:
         raise _refused(field, f"None compares with nothing; {instead}")
     if isinstance(value, Field | Specification):
         raise _refused(field, "compares with a value, not a condition; put each in parentheses")
+
+
+_NO_VALUES = (type(None), Field, Specification)
 
 
 def _refused(field: str, message: str) -> ValidationError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar, cast, overload
 
@@ -20,10 +21,12 @@ from domain.errors import (
 )
 from infrastructure.database import aggregates, replacing
 from infrastructure.database.aggregates import with_members
+from infrastructure.database.births import Births
 from infrastructure.database.bulk import Bulk
 from infrastructure.database.keys import bare, key_of
 from infrastructure.database.query import Criterion
 from infrastructure.database.reading import Reading
+from infrastructure.database.session import UnitSession
 
 E = TypeVar("E")
 
@@ -36,6 +39,11 @@ class BaseRepository(Reading[E]):
     ``BaseRepository[PersonModel]`` needs no ``model`` and always hands out rows.
     """
 
+    @functools.cached_property
+    def _births(self) -> Births | None:
+        way = None if self._tracked is None else self._tracked.how
+        return None if way is None else Births(self._unit, self._intake, way)
+
     def create(self, entity: E | Mapping[str, Any] | BaseModel, /) -> E:
         """Store a new entity now, and return the tracked one, with its id.
 
@@ -47,7 +55,12 @@ class BaseRepository(Reading[E]):
     def create_many(self, entities: Iterable[E | Mapping[str, Any] | BaseModel], /) -> list[E]:
         """Store all of them or none, one round trip a batch; the tracked ones in their order."""
         session = self._writing()
-        rows = self._intake.new(entities)
+        given = self._intake.listed(entities)
+        stored = None if self._births is None else self._births.store(given)
+        return self._stored_by_flush(session, given) if stored is None else stored
+
+    def _stored_by_flush(self, session: UnitSession, given: list[Any]) -> list[E]:
+        rows = self._intake.new(given)
         try:
             # In two batches, because INSERT is another statement where the key is given.
             for has_key in (True, False):

@@ -70,6 +70,9 @@ class Block(Generic[S]):
     _repository_class: ClassVar[type[Any]]
     """What an annotation must be, to declare a repository."""
 
+    _repository_names: ClassVar[frozenset[str]] = frozenset()
+    """The names of the repositories."""
+
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         try:
@@ -79,13 +82,17 @@ class Block(Generic[S]):
                 f"{cls.__name__}: {error}; import the repositories at run time, not under "
                 "TYPE_CHECKING"
             ) from error
+        declared = set()
         for name, annotation in annotations.items():
             if cast(Any, get_origin(annotation)) is cls._repository_class:
                 (entity,) = get_args(annotation)
                 cls._refuse_unfit(entity)
-                setattr(cls, name, _InjectedGeneric(entity))
+                setattr(cls, name, _InjectedGeneric(name, entity))
+                declared.add(name)
             elif isinstance(annotation, type) and issubclass(annotation, cls._repository_class):
-                setattr(cls, name, _Injected(annotation))
+                setattr(cls, name, _Injected(name, annotation))
+                declared.add(name)
+        cls._repository_names = cls._repository_names | declared
 
     @classmethod
     def _refuse_unfit(cls, entity: type[Any]) -> None:
@@ -100,6 +107,7 @@ class Block(Generic[S]):
         self._lock = threading.RLock()
         self._session: S | None = None
         self._repositories: dict[Any, Any] = {}
+        self._forget_injected()
         self._hooks: list[Callable[[], object]] = []
         self._was_left = self._stored = False
 
@@ -145,6 +153,7 @@ class Block(Generic[S]):
     def _leave(self, session: S) -> None:
         self._hooks.clear()
         self._repositories.clear()
+        self._forget_injected()
         self._session, self._was_left = None, True
         session.leave()
 
@@ -297,6 +306,18 @@ class Block(Generic[S]):
             self._repositories[kind] = kind(session)
         return self._repositories[kind]
 
+    def _forget_injected(self) -> None:
+        held = self.__dict__
+        for name in [
+            name for name in held if isinstance(getattr(type(self), name, None), _Injected)
+        ]:
+            del held[name]
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name in self._repository_names:
+            raise AttributeError("repositories are made by the unit; declare another class instead")
+        super().__setattr__(name, value)
+
     def _open(self) -> S:
         if self._session is None:
             what = "block of the unit was left" if self._was_left else "unit is not entered"
@@ -318,20 +339,24 @@ def _place_of_caller() -> tuple[str, int]:
 
 
 class _Injected:
-    """Gives a unit its repository of one kind."""
+    """Gives a unit its repository of one kind, once for each block."""
 
-    def __init__(self, kind: type[Any]) -> None:
+    def __init__(self, name: str, kind: type[Any]) -> None:
+        self.name = name
         self.kind = kind
 
     def __get__(self, unit: Block[Any] | None, owner: type | None = None) -> Any:
-        return self if unit is None else unit._injected(self.kind)
+        if unit is None:
+            return self
+        repository = unit.__dict__[self.name] = self.made(unit)
+        return repository
 
-    def __set__(self, unit: Block[Any], value: object) -> None:
-        raise AttributeError("repositories are made by the unit; declare another class instead")
+    def made(self, unit: Block[Any]) -> Any:
+        return unit._injected(self.kind)
 
 
 class _InjectedGeneric(_Injected):
     """The same for ``tags: BaseRepository[Tag]``."""
 
-    def __get__(self, unit: Block[Any] | None, owner: type | None = None) -> Any:
-        return self if unit is None else unit.repository(self.kind)
+    def made(self, unit: Block[Any]) -> Any:
+        return unit.repository(self.kind)

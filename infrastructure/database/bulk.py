@@ -2,32 +2,35 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from itertools import chain, islice
-from typing import Any, NamedTuple, TypeVar, cast
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain, repeat
+from typing import Any, cast
 
 from pydantic import BaseModel
-from sqlalchemy import Table
+from sqlalchemy import ColumnElement, Table, bindparam
 from sqlalchemy import inspect as mapping_of
 
 from domain.errors import KitError, ValidationError
-from infrastructure.database.dialects import Statement
+from infrastructure.database.dialects.base import Write
 from infrastructure.database.intake import Intake
+from infrastructure.database.models.column_lists import Lists, Unfit, column_lists_of
+from infrastructure.database.models.domain_rules import domain_rules_of
+from infrastructure.database.row_batches import (
+    BATCH,
+    LARGE,
+    Group,
+    Row,
+    RowBatches,
+    Validation,
+    Values,
+)
 from infrastructure.database.session import UnitSession
 
-BATCH = 1000
-"""Rows that are validated, and sent, at once."""
+Batch = list[Group]
 
-Values = dict[str, Any]
-
-
-class Row(NamedTuple):
-    """A validated row, and which of its fields were given; the others have their defaults."""
-
-    values: Values
-    given: frozenset[str]
+_FIRST = 3  # small batches: few rows wait for no more than they need
+_ALL: frozenset[str] = frozenset()  # of a new row all is written, given or not
 
 
 class Bulk:
@@ -37,33 +40,52 @@ class Bulk:
         self.session = session
         self.intake = intake
         self.rules = intake.rules
+        self.lists = column_lists_of(intake.model)
+        self.domain = domain_rules_of(intake.domain, intake.model)
         self.table = cast(Table, mapping_of(self.rules.model).local_table)
         self.dialect = session.database.dialect
+        self._writes: dict[Hashable, Write] = {}
 
     def create(self, rows: Any) -> int:
         """INSERT; how many."""
-        return self._in_batches(rows, self._new, self._insert)
+        how = Validation(self._fields_of, self._new, self._new_lists)
+        sizes = chain(repeat(BATCH, _FIRST), repeat(LARGE))
+        return self._in_batches(rows, how, self._insert, sizes)
 
     def update(self, rows: Any) -> int:
         """UPDATE by key; how many were there."""
-        return self._in_batches(rows, self._changed, self._update)
+        how = Validation(self.intake.given_fields_of, self._changed, self._changed_lists)
+        return self._in_batches(rows, how, self._update, self._sizes)
 
     def upsert(self, rows: Any, on: Sequence[str]) -> int:
         """INSERT, or UPDATE where this unique key is there already; how many."""
 
-        def validated(row: Any) -> Row:
+        def one(row: Any) -> Row:
             found = self._whole(row)
             self.intake.refuse_none(found.values, on)
             return found
 
-        return self._in_batches(rows, validated, lambda batch: self._upsert(batch, on))
+        def many(columns: Lists) -> Group:
+            found = self._whole_lists(columns)
+            for name in on:
+                if None in found.values[name]:
+                    raise Unfit
+            return found
+
+        how = Validation(self._fields_of, one, many)
+        return self._in_batches(rows, how, lambda batch: self._upsert(batch, on), self._sizes)
 
     # -- batches -----------------------------------------------------------------------------
 
+    @property
+    def _sizes(self) -> Iterator[int]:
+        """A key that is in two rows of one statement may be written once for both of them."""
+        return repeat(LARGE if self.dialect.row_by_row else BATCH)
+
     def _in_batches(
-        self, rows: Any, validated: Callable[[Any], Row], write: Callable[[list[Row]], int]
+        self, rows: Any, how: Validation, write: Callable[[Batch], int], sizes: Iterator[int]
     ) -> int:
-        batches = self._batches(rows, validated)
+        batches = self._batches(rows, how, sizes)
         first, second = next(batches, []), next(batches, [])
         if not second:  # there is nothing after it that could be refused
             return write(first)
@@ -75,26 +97,29 @@ class Bulk:
                 self.session.fail(error)
             raise
 
-    def _batches(self, rows: Any, validated: Callable[[Any], Row]) -> Iterator[list[Row]]:
+    def _batches(self, rows: Any, how: Validation, sizes: Iterator[int]) -> Iterator[Batch]:
         if isinstance(rows, str | bytes | Mapping | BaseModel) or not isinstance(rows, Iterable):
             raise ValidationError(self.rules.entity, {"rows": "must be a list of rows"})
-        numbered = enumerate(rows)
-        while batch := [_numbered(validated, *one) for one in islice(numbered, BATCH)]:
-            yield batch
+        batches = RowBatches(self.rules, sizes, snapshots=self.lists.only_scalars)
+        return batches.validated(rows, how)
 
     # -- what a row must be --------------------------------------------------------------------
 
+    def _fields_of(self, row: Any) -> Values:
+        held = row.__dict__ if type(row) is self.intake.domain and not self.domain.none else {}
+        if held.keys() == self.domain.kept:  # a plain entity without a version or children
+            return held.copy()
+        return self.intake.fields_of(row)
+
     def _new(self, row: Any) -> Row:
         """A row for INSERT, for which the domain's own rules hold."""
-        values, given = self._whole(row)
-        domain = self.intake.domain
-        if domain is not self.rules.model and dataclasses.is_dataclass(domain):
-            names = [field.name for field in dataclasses.fields(domain) if field.init]
-            made = domain(**{name: values[name] for name in names if name in values}).__dict__
-            own = [name for name in values if name in made and made[name] is not values[name]]
-            if own:
-                values |= self.rules.some({name: made[name] for name in own})
-        return Row(values, given)
+        values, _ = self._whole(row)
+        return Row(self.domain.applied(values), _ALL)
+
+    def _new_lists(self, columns: Lists) -> Group:
+        values, _ = self._whole_lists(columns)
+        self.domain.apply(values)
+        return Group(values, _ALL)
 
     def _whole(self, row: Any) -> Row:
         values, given = self.rules.whole(self.intake.fields_of(row))
@@ -102,6 +127,16 @@ class Bulk:
             now = self.session.database.clock()
             values |= dict.fromkeys({"created_at", "updated_at"} - given, now)
         return Row(values, frozenset(given))
+
+    def _whole_lists(self, columns: Lists) -> Group:
+        count = len(next(iter(columns.values())))
+        values = self.lists.whole(columns, count)
+        if self.rules.timestamped:
+            clock = self.session.database.clock
+            stamps = {"created_at", "updated_at"} - columns.keys()
+            now = [clock() for _ in range(count)] if stamps else []
+            values |= {name: now.copy() for name in stamps}
+        return Group(values, frozenset(columns))
 
     def _changed(self, row: Any) -> Row:
         """A row for UPDATE: its key, and what is to change."""
@@ -117,66 +152,101 @@ class Bulk:
         changes = self.rules.some(fields)
         return Row(dict(zip(self.rules.keys, key, strict=True)) | changes, frozenset(changes))
 
+    def _changed_lists(self, columns: Lists) -> Group:
+        keys = {
+            name: self.lists.operands(name, columns.pop(name))
+            for name in self.rules.keys
+            if name in columns
+        }
+        if len(keys) < len(self.rules.keys) or None in keys.values():
+            raise Unfit
+        if not columns or self.rules.version in columns:
+            raise Unfit
+        changes = self.lists.some(columns)
+        return Group(cast(Lists, keys) | changes, frozenset(changes))
+
     def _refused(self, names: Iterable[str], message: str) -> ValidationError:
         return ValidationError(self.rules.entity, dict.fromkeys(names, message))
 
     # -- statements ----------------------------------------------------------------------------
 
-    def _insert(self, batch: list[Row]) -> int:
-        for names, rows in self._alike(batch, lambda row: self._left_out(row.values)).items():
-            self._send(self.dialect.insert_rows(self.table, self._columns(rows, without=names)))
-        return len(batch)
+    def _insert(self, batch: Batch) -> int:
+        for names, values in self._parts(batch):
+            make = functools.partial(self.dialect.inserting, self.table, names)
+            self._send(("insert", *names), make, values)
+        return sum(map(len, batch))
 
-    def _update(self, batch: list[Row]) -> int:
+    def _update(self, batch: Batch) -> int:
         self._refuse_twice(batch, self.rules.keys)
         keys = [self.rules.columns[name].key for name in self.rules.keys]
-        return sum(
-            self._send(
-                self.dialect.update_rows(self.table, keys, self._columns(rows), self._also(given))
-            )
-            for given, rows in self._alike(batch, lambda row: row.given).items()
-        )
+        count = 0
+        for group in batch:
+            names, values = self._columns(group.values)
+            also, constants = self._also(group.given)
+            make = functools.partial(self.dialect.updating, self.table, keys, names, also)
+            count += self._send(("update", group.given, *names), make, values, constants)
+        return count
 
-    def _upsert(self, batch: list[Row], on: Sequence[str]) -> int:
+    def _upsert(self, batch: Batch, on: Sequence[str]) -> int:
         self._refuse_twice(batch, on)
         keys = [self.rules.columns[name].key for name in on]
         fixed = {*self.rules.keys, *on, self.rules.version, "created_at"}
-
-        def kind(row: Row) -> tuple[frozenset[str], frozenset[str]]:
-            return row.given, self._left_out(row.values)
-
-        for (given, names), rows in self._alike(batch, kind).items():
-            written = [self.rules.columns[name].key for name in given - fixed]
-            self._send(
-                self.dialect.upsert_rows(
-                    self.table,
-                    self._columns(rows, without=names),
-                    keys,
-                    written,
-                    self._also(given),
+        for group in batch:
+            written = [self.rules.columns[name].key for name in sorted(group.given - fixed)]
+            also, constants = self._also(group.given)
+            for names, values in self._parts([group]):
+                make = functools.partial(
+                    self.dialect.upserting, self.table, names, keys, written, also
                 )
-            )
-        return len(batch)
+                self._send(("upsert", group.given, *names), make, values, constants)
+        return sum(map(len, batch))
 
-    def _send(self, statement: Statement) -> int:
-        done: Any = self.session.execute(*statement)
+    def _send(
+        self,
+        kind: Hashable,
+        make: Callable[[], Write],
+        values: Lists,
+        constants: Mapping[str, Any] | None = None,
+    ) -> int:
+        """Send rows by a statement that is made once for all that are alike."""
+        if kind not in self._writes:
+            self._writes[kind] = make()
+        write = self._writes[kind]
+        statement, parameters, options = write(self.session.connection(), values, constants or {})
+        done: Any = self.session.execute(statement, parameters, execution_options=options)
         return cast(int, done.rowcount)
 
-    def _alike(self, batch: list[Row], kind: Callable[[Row], _Kind]) -> dict[_Kind, list[Row]]:
-        """The rows that one statement can take, by what they have in common."""
-        found: dict[_Kind, list[Row]] = {}
-        for row in batch:
-            found.setdefault(kind(row), []).append(row)
-        return found
+    def _parts(self, batch: Batch) -> Iterator[tuple[tuple[str, ...], Lists]]:
+        """What one INSERT each can take: rows of which the database fills in the same fields."""
+        alike: dict[frozenset[str], list[Lists]] = {}
+        for group in batch:
+            for left_out, values in self._by_left_out(group.values):
+                alike.setdefault(left_out, []).append(values)
+        for left_out, parts in alike.items():
+            values = {
+                name: parts[0][name] if len(parts) == 1 else [*chain(*(p[name] for p in parts))]
+                for name in parts[0]
+                if name not in left_out
+            }
+            yield self._columns(values)
 
-    def _left_out(self, values: Values) -> frozenset[str]:
-        """The fields that the database fills in."""
-        columns = self.rules.columns
-        return frozenset(
-            name
-            for name in self._filled_in
-            if values.get(name) is None or columns[name].computed is not None
-        )
+    def _by_left_out(self, values: Lists) -> Iterator[tuple[frozenset[str], Lists]]:
+        filled = {name: values[name] for name in self._filled_in if name in values}
+        some = {name: column for name, column in filled.items() if None in column}
+        mixed = {
+            name: column for name, column in some.items() if any(v is not None for v in column)
+        }
+        left_out = frozenset(some.keys() - mixed.keys()) | self._computed
+        if not mixed:
+            yield left_out, values
+            return
+        places: dict[frozenset[str], list[int]] = {}
+        for at, row in enumerate(zip(*mixed.values(), strict=True)):
+            empty = frozenset(name for name, value in zip(mixed, row, strict=True) if value is None)
+            places.setdefault(empty, []).append(at)
+        for empty, rows in places.items():
+            picked = {name: [column[at] for at in rows] for name, column in values.items()}
+            yield left_out | empty, picked
 
     @functools.cached_property
     def _filled_in(self) -> list[str]:
@@ -187,34 +257,33 @@ class Bulk:
             if column is by_itself or column.server_default is not None
         ]
 
-    def _columns(self, rows: Iterable[Row], without: Collection[str] = ()) -> list[Values]:
-        columns = {name: c.key for name, c in self.rules.columns.items() if name not in without}
-        return [
-            {columns[name]: value for name, value in row.values.items() if name in columns}
-            for row in rows
-        ]
+    @functools.cached_property
+    def _computed(self) -> frozenset[str]:
+        columns = self.rules.columns
+        return frozenset(name for name in self._filled_in if columns[name].computed is not None)
 
-    def _also(self, given: Collection[str]) -> Values:
-        """What an UPDATE writes besides."""
-        return {
-            self.rules.columns[name].key: value for name, value in self.intake.stamps(given).items()
-        }
+    def _columns(self, values: Lists) -> tuple[tuple[str, ...], Lists]:
+        columns = {c.key: values[name] for name, c in self.rules.columns.items() if name in values}
+        return tuple(columns), columns
 
-    def _refuse_twice(self, batch: Iterable[Row], names: Sequence[str]) -> None:
-        seen = set()
-        for row in batch:
-            key = tuple(row.values[name] for name in names)
-            if key in seen:
+    def _also(self, given: Collection[str]) -> tuple[Values, Values]:
+        """What an UPDATE writes besides: expressions, and the parameters in them."""
+        also: Values = {}
+        constants: Values = {}
+        for name, value in self.intake.stamps(given).items():
+            column = self.rules.columns[name]
+            also[column.key] = value
+            if not isinstance(value, ColumnElement):
+                also[column.key] = bindparam(f"all_{column.key}", type_=column.type)
+                constants[f"all_{column.key}"] = value
+        return also, constants
+
+    def _refuse_twice(self, batch: Batch, names: Sequence[str]) -> None:
+        keys: list[Iterable[Any]] = [group.values[names[0]] for group in batch]
+        if len(names) > 1:
+            keys = [zip(*(group.values[name] for name in names), strict=True) for group in batch]
+        found = list(chain(*keys))
+        for at in range(0, len(found), BATCH):
+            together = found[at : at + BATCH]
+            if len(set(together)) < len(together):
                 raise self._refused(names, "is in two rows of one batch; leave one out")
-            seen.add(key)
-
-
-_Kind = TypeVar("_Kind")
-
-
-def _numbered(validated: Callable[[Any], Row], number: int, row: Any) -> Row:
-    try:
-        return validated(row)
-    except ValidationError as error:
-        wrong = {name: f"{message} (row {number})" for name, message in error.errors.items()}
-        raise ValidationError(error.entity, wrong) from None

@@ -9,14 +9,15 @@ import threading
 from types import TracebackType
 from typing import Any, ClassVar, Self, TypeVar
 
-from sqlalchemy import URL, Connection, MetaData, event
+from sqlalchemy import URL, Column, Connection, MetaData, Select, Table, event
 from sqlalchemy.engine import ExceptionContext
 
 from domain.errors import CommitOutcomeUnknown, DatabaseUnavailable, KitError, ValidationError
-from infrastructure.database import forks
+from infrastructure.database import forks, shortcuts
 from infrastructure.database.clock import Clocked
 from infrastructure.database.dialects import Dialect, Settings, dialect_named
 from infrastructure.database.errors import hide_values, translate
+from infrastructure.database.prepared import Prepared, one_insert
 from infrastructure.database.urls import parsed
 
 DEFAULT_URL = "sqlite:///app.db"
@@ -61,12 +62,18 @@ class Database(Clocked):
         self.in_memory = self.dialect.in_memory(self.settings)
         self.engine = self.dialect.engine(self.settings)
         self.reader = self.dialect.reader(self.settings, self.engine)
+        self.begin_reading = self.dialect.begin_reading(self.settings)
         self.streamer = self.dialect.streamer(self.engine, self.reader)
+        self._prepared: dict[object, Prepared] = {}
         self._connections = forks.Connections()
         for dialect in {self.engine.dialect, self.reader.dialect}:
             event.listen(dialect, "handle_error", _handle_error)
+        event.listen(self.engine, "after_cursor_execute", _notice_writes)
+        self.listeners = {
+            engine: shortcuts.listeners(engine)
+            for engine in (self.engine, self.reader, self.streamer)
+        }
         for engine in {self.engine, self.reader}:
-            event.listen(engine, "after_cursor_execute", _notice_writes)
             self._connections.watch(engine)
         forks.tell(self)
 
@@ -95,6 +102,24 @@ class Database(Clocked):
     def serves_one(self) -> str:
         """What to say where an exclusive database is asked for more than one unit."""
         return self.dialect.serves_one
+
+    def prepared(self, statement: Select[Any], names: tuple[str, ...]) -> Prepared:
+        """A statement, compiled for this database once; ``names`` are those of its parameters."""
+        found = self._prepared.get(statement)
+        if found is None:
+            found = self._prepared[statement] = Prepared(statement, names, self.engine)
+        return found
+
+    def prepared_insert(
+        self, table: Table, names: tuple[str, ...], returned: Column[Any]
+    ) -> Prepared:
+        """The INSERT of one row with these columns, which gives another one back."""
+        key = (table, names)
+        found = self._prepared.get(key)
+        if found is None:
+            found = Prepared(*one_insert(table, names, returned), self.engine)
+            self._prepared[key] = found
+        return found
 
     def create_all(self, metadata: MetaData) -> None:
         """Create the tables that are missing. For tests and first steps; later, migrate."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import Any, NamedTuple, cast
 
@@ -11,18 +11,25 @@ from sqlalchemy import Column, Table, select
 from sqlalchemy import inspect as mapping_of
 from sqlalchemy import inspect as state_of
 from sqlalchemy.orm import make_transient
-from sqlalchemy.orm.attributes import set_attribute, set_committed_value
-from sqlmodel import Session, SQLModel
+from sqlalchemy.orm.attributes import set_attribute
+from sqlmodel import Session
 
 from domain.errors import ConcurrencyConflict, UnitOfWorkError, ValidationError
 from infrastructure.database import aggregates
 from infrastructure.database.database import Database
-from infrastructure.database.keys import bare, key_of
+from infrastructure.database.keys import Key, bare, key_of
 from infrastructure.database.models import json_changes
 from infrastructure.database.models.child_rows import taken_from
 from infrastructure.database.models.mixins import Timestamped
 from infrastructure.database.models.plain import VERSION, held_by
 from infrastructure.database.models.rules import Rules, entity_name, rules_of
+from infrastructure.database.originals import (
+    differs,
+    give_key,
+    give_version,
+    take_key,
+    version_of,
+)
 from infrastructure.database.versions import Bases, version_in
 
 _RECENT = 64
@@ -60,7 +67,7 @@ class Tracker:
     """Watches over the entities of one session from flush to flush."""
 
     def __init__(self, session: Session, database: Database) -> None:
-        self.session = session
+        self.session = weakref.proxy(session)  # no cycle: a unit goes when nobody has it any more
         self.database = database
         self.newborns: list[Newborn] = []
         self.deleted: list[tuple[Any, dict[str, Any]]] = []
@@ -69,7 +76,7 @@ class Tracker:
         self.bases = Bases()
         self._twins: dict[int, Twin] = {}
         self._originals: dict[int, list[Any]] = {}
-        self._late: dict[int, tuple[weakref.ref[Any], Any, str, dict[str, Any]]] = {}
+        self._late: dict[int, tuple[weakref.ref[Any], Any, Key, dict[str, Any]]] = {}
         self._versioned: list[tuple[Any, Any]] = []
         self._written: list[Any] = []
         self._fresh: list[tuple[Any, Any]] = []
@@ -89,6 +96,30 @@ class Tracker:
         if not any(one is original for one in originals):
             originals.append(original)
         self._fresh.append((original, row))
+
+    def knows_any(self, originals: Iterable[Any]) -> bool:
+        """Whether a row was made of any of these objects in this transaction."""
+        return bool(self._twins) and any(id(one) in self._twins for one in originals)
+
+    def born(self, originals: Sequence[Any], rows: Sequence[Any], *, generated: bool) -> None:
+        """Rows were inserted without a flush; of plain ``originals``, if there are any."""
+        self.newborns += [Newborn(row, generated) for row in rows]
+        if originals:
+            rules = rules_of(type(rows[0]))
+            keys = [name for name in rules.keys if name in originals[0].__dict__]
+            for original, row in zip(originals, rows, strict=True):
+                self._bear(original, row, keys, rules.version)
+
+    def _bear(self, original: Any, row: Any, keys: Sequence[str], version: str | None) -> None:
+        held, stored = original.__dict__, row.__dict__
+        self._versions.append((original, VERSION, None))
+        self._late.pop(id(original), None)
+        for name in keys:
+            held[name] = stored[name]
+        self._twins[id(original)] = Twin(original, row, held.copy())
+        self._originals[id(row)] = [original]
+        if version is not None:
+            held[VERSION] = stored[version]
 
     def unpair(self, row: Any) -> list[Any]:
         """The originals may change again; which they are."""
@@ -112,7 +143,7 @@ class Tracker:
 
     def _check(self, twins: Iterable[Twin]) -> None:
         for original, row, values in twins:
-            if held_by(original, type(row)) != values:
+            if differs(original, type(row), values):
                 raise UnitOfWorkError(
                     f"{_label(row)}: the object given to the repository was changed afterwards; "
                     "change the one that it returned, or call update()"
@@ -188,8 +219,8 @@ class Tracker:
         for original, row in self._fresh:
             twin = self._twins.get(id(original))
             if twin is not None and twin.row is row:
-                self._versions.append(_version_of(twin.original, row))
-                given = _give_key(twin.original, row)
+                self._versions.append(version_of(twin.original, row))
+                given = give_key(twin.original, row)
                 self._twins[id(twin.original)] = twin._replace(values=twin.values | given)
         self._written, self._fresh = [], []
 
@@ -231,7 +262,7 @@ class Tracker:
         """After COMMIT: the originals are not to be changed any more."""
         alive = {key: late for key, late in self._late.items() if late[0]() is not None}
         settled = {
-            key: (weakref.ref(twin.original), type(twin.row), _label(twin.row), twin.values)
+            key: (weakref.ref(twin.original), type(twin.row), key_of(twin.row), twin.values)
             for key, twin in self._twins.items()
         }
         self._late = alive | settled
@@ -240,9 +271,9 @@ class Tracker:
     def changed_late(self) -> list[str]:
         """The originals of earlier transactions that were changed since."""
         return [
-            label
-            for reference, model, label, values in self._late.values()
-            if (original := reference()) is not None and held_by(original, model) != values
+            _named(model, key)
+            for reference, model, key, values in self._late.values()
+            if (original := reference()) is not None and differs(original, model, values)
         ]
 
     def mark(self) -> Mark:
@@ -259,7 +290,7 @@ class Tracker:
         """After a rollback: what was inserted is new again, and has no key of the database."""
         del self.deleted[since.deleted :]
         for original, name, version in reversed(self._versions[since.versions :]):
-            _give_version(original, name, version)
+            give_version(original, name, version)
             twin = self._twins.get(id(original))
             if twin is not None and name in twin.values:
                 self._twins[id(original)] = twin._replace(values=twin.values | {name: version})
@@ -269,7 +300,7 @@ class Tracker:
             make_transient(row)
             originals = self.unpair(row)
             if generated:
-                _take_key(row, originals)
+                take_key(row, originals)
         for row, _ in newborns:
             aggregates.renew_lists(row)
         del self.newborns[since.newborns :]
@@ -318,50 +349,10 @@ def _set(entity: Any, values: dict[str, Any]) -> None:
             set_attribute(entity, name, value)
 
 
-def _give_key(original: Any, row: Any) -> dict[str, Any]:
-    """Give an original the key and the version of its row; those that are fields."""
-    rules = rules_of(type(row))
-    given = {name: row.__dict__[name] for name in rules.keys if name in original.__dict__}
-    is_row = isinstance(original, SQLModel)
-    if rules.version is not None:
-        _, name, _ = _version_of(original, row)
-        _give_version(original, name, row.__dict__[rules.version])
-    for name, value in given.items():
-        if is_row:
-            set_committed_value(original, name, value)
-        else:
-            object.__setattr__(original, name, value)
-    version = {rules.version: row.__dict__[rules.version]} if is_row and rules.version else {}
-    return given | version
-
-
-def _version_of(original: Any, row: Any) -> tuple[Any, str, Any]:
-    """An original, where it bears its version, and which; None if it bears none."""
-    name = str(rules_of(type(row)).version) if isinstance(original, SQLModel) else VERSION
-    return original, name, original.__dict__.get(name)
-
-
-def _give_version(original: Any, name: str, version: Any) -> None:
-    if isinstance(original, SQLModel):
-        if name in original.__dict__:
-            set_committed_value(original, name, version)
-    elif version is None:
-        original.__dict__.pop(name, None)
-    else:
-        object.__setattr__(original, name, version)
-
-
-def _take_key(row: Any, originals: Iterable[Any]) -> None:
-    names = rules_of(type(row)).keys
-    for name in names:
-        set_committed_value(row, name, None)
-    for original in originals:
-        for name in names:
-            if name in original.__dict__:
-                object.__setattr__(original, name, None)
-        original.__dict__.pop(VERSION, None)
-
-
 def _label(row: Any) -> str:
-    key = bare(key_of(row))
-    return entity_name(type(row)) + ("" if key is None else f" {key!r}")
+    return _named(type(row), key_of(row))
+
+
+def _named(model: Any, key: Key) -> str:
+    shown = bare(key)
+    return entity_name(model) + ("" if shown is None else f" {shown!r}")

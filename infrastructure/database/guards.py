@@ -47,6 +47,17 @@ def guarded(method: _Method, *, begins: bool = True) -> _Method:
     return cast(_Method, call)
 
 
+def forgetful(method: _Method) -> _Method:
+    """For methods after which an entity is no longer what its id stands for."""
+
+    @functools.wraps(method)
+    def call(self: Any, *args: Any, **options: Any) -> Any:
+        self.forget_known()
+        return method(self, *args, **options)
+
+    return cast(_Method, call)
+
+
 def _no_connection(database: Database) -> KitError:
     """The error for a pool that had nothing to give."""
     if database.exclusive:

@@ -38,12 +38,15 @@ class Intake:
             raise UnitOfWorkError(f"this {self.rules.entity} was created already in this unit")
         return self._build(self._values(given))
 
-    def new(self, given: Iterable[Any]) -> list[Any]:
-        """Validated rows, not stored yet, of entities each of which is given once."""
+    def listed(self, given: Iterable[Any]) -> list[Any]:
+        """Entities; what is none, or one, is refused."""
         single = isinstance(given, str | bytes | Mapping | pydantic.BaseModel)
         if single or not isinstance(given, Iterable):
             raise self._refused("entities", "must be a list of entities")
-        entities = list(given)
+        return list(given)
+
+    def new(self, entities: Sequence[Any]) -> list[Any]:
+        """Validated rows, not stored yet, of entities each of which is given once."""
         if len({id(entity) for entity in entities}) != len(entities):
             raise UnitOfWorkError(f"the same {self.rules.entity} was given twice")
         rows = [self._new(entity) for entity in entities]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, tuple_
+from sqlalchemy import Column, ColumnElement, Select, bindparam, select, tuple_
 
 from infrastructure.database.dialects import Dialect
 from infrastructure.database.models.rules import Rules, rules_of
@@ -18,6 +19,15 @@ _CHUNK = 500
 def key_of(entity: Any) -> Key:
     """The key of a row, None for each part that it does not have yet."""
     return tuple(entity.__dict__.get(name) for name in rules_of(type(entity)).keys)
+
+
+@cache
+def by_key(model: Any, columns: tuple[Column[Any], ...]) -> tuple[Select[Any], tuple[str, ...]]:
+    """The query for these columns of one row, and the names of its parameters."""
+    rules = rules_of(model)
+    names = tuple(f"key{at}" for at in range(len(rules.keys)))
+    keys = zip(rules.keys, names, strict=True)
+    return select(*columns).where(*(rules.columns[k] == bindparam(name) for k, name in keys)), names
 
 
 def bare(key: Key) -> Any:

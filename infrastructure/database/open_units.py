@@ -54,7 +54,7 @@ _units: ContextVar[tuple[weakref.ref[OpenUnit], ...]] = ContextVar("kit_units", 
 def register(unit: OpenUnit) -> None:
     """From now on, this one is open in this context."""
     known = _units.get()
-    if not any(ref() is unit for ref in known):
+    if not known or (known[-1]() is not unit and not any(ref() is unit for ref in known)):
         others = (ref for ref in known if (other := ref()) is not None and other.is_open)
         _units.set((*others, weakref.ref(unit)))
 

@@ -41,6 +41,7 @@ from domain.specification import (
 )
 from infrastructure.database.dialects import Dialect
 from infrastructure.database.keysets import Term
+from infrastructure.database.models.column_lists import column_lists_of
 from infrastructure.database.models.rules import Rules
 from infrastructure.database.models.types import EnumName, Json, plain
 from infrastructure.database.models.types import Text as TextType
@@ -120,9 +121,11 @@ class Translator:
 
     def _among(self, spec: In) -> ColumnElement[bool]:
         self.rules.known([spec.field])
-        values = [self.rules.operand(spec.field, value) for value in spec.values]
-        if not values:
+        if not spec.values:
             return false()
+        values = column_lists_of(self.rules.model).operands(spec.field, spec.values)
+        if values is None:  # one has to be converted, or is refused
+            values = [self.rules.operand(spec.field, value) for value in spec.values]
         column = self.rules.columns[spec.field]
         if isinstance(column.type, Json):  # a list of lists is not what an array is
             return _joined(or_, [self._compare(spec.field, "==", value) for value in values])

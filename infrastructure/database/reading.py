@@ -5,10 +5,11 @@ from __future__ import annotations
 import copy
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any, ClassVar, Generic, Self, TypeVar, cast, get_args, get_origin
 
 from pydantic import BaseModel
-from sqlalchemy import Select, exists, func, select
+from sqlalchemy import ColumnElement, Select, exists, func, select
 from sqlmodel import SQLModel
 
 from domain.errors import (
@@ -18,15 +19,19 @@ from domain.errors import (
     ValidationError,
 )
 from domain.pagination import Page, Window
+from infrastructure.database.collecting import paused
 from infrastructure.database.intake import Intake
-from infrastructure.database.keys import Key, key_of
+from infrastructure.database.keys import Key, bare, key_of
 from infrastructure.database.models.json_changes import watch
 from infrastructure.database.models.plain import as_plain
-from infrastructure.database.models.rules import entity_name
+from infrastructure.database.models.rules import entity_name, rules_of
+from infrastructure.database.plain_rows import Given, PlainRows, recipe
 from infrastructure.database.query import Criterion, Order
-from infrastructure.database.rows import Rows
+from infrastructure.database.rows import Rows, family
 from infrastructure.database.session import UnitSession
+from infrastructure.database.shortcuts import tracked
 from infrastructure.database.streams import stream_rows
+from infrastructure.database.tracked_rows import TrackedRows
 from infrastructure.database.views import fields_and_maker
 from infrastructure.database.windows import Windows
 
@@ -69,26 +74,28 @@ class Reading(Generic[E]):
 
     def __init__(self, session: UnitSession, model: type[E] | None = None) -> None:
         table: Any = model if model is not None else getattr(type(self), "model", None)
-        if not hasattr(table, "__table__"):
-            raise TypeError(f"{getattr(table, '__name__', table)!r} is no table")
+        _refuse_unfit(table)
         self.model = table
         self._unit = session
         self._rows = Rows(session, table)
         self._rules = self._rows.rules
         self._intake = Intake(session, self._rules)
         entity = type(self)._entity
-        self._plain = session.read_only and entity is not None and not issubclass(entity, SQLModel)
-        self._given: weakref.WeakValueDictionary[Any, Any] = weakref.WeakValueDictionary()
-        if self._rules.owner is not None:
-            owner = entity_name(self._rules.owner.root)
-            raise TypeError(f"{self._rules.entity} belongs to {owner}; use the repository of that")
-        for owned in self._rows.family():
-            watch(owned)
+        plain = session.read_only and entity is not None and not issubclass(entity, SQLModel)
+        self._entity_class = entity if plain else None
+        self._given = Given(session)
+        how = recipe(table, cast(Any, entity)) if plain else None
+        self._plain = None if how is None else PlainRows(session, how, self._given)
+        way = None if plain else tracked(table, self._rules.names)
+        self._tracked = None if way is None else TrackedRows(session, way)
+        self._quick = session.known_of((table, self._entity_class))
+        self._quick_type = None if self.load else self._rules.key_type
 
     def loading(self, *names: str) -> Self:
         """This repository for one use, with these relationships loaded besides ``load``."""
         loading = copy.copy(self)
         loading.load = (*self.load, *names)
+        loading._quick_type = None
         loading._rows.options(names)
         return loading
 
@@ -106,10 +113,19 @@ class Reading(Generic[E]):
         A composite key is a tuple. ``for_update`` locks the row until the end
         of the transaction, and reads it again even if it is loaded.
         """
+        if type(id) is self._quick_type and not for_update:
+            loaded = self._quick.get(id)
+            if loaded is not None and (quick := loaded()) is not None:
+                return cast(E, quick)
         session, key = self.session, self._intake.parse_key(id)
         if for_update:
             return cast("E | None", self._lock(key))
-        known = self._given.get((session.finished, key))
+        if not self.load and (rows := self._plain or self._tracked) is not None:
+            found = rows.get(key)
+            if found is not None and self._quick_type is not None:
+                self._quick[key[0]] = weakref.ref(found)
+            return cast("E | None", found)
+        known = self._given.get(bare(key))
         if known is not None:
             return cast(E, known)
         if self.load:
@@ -129,8 +145,11 @@ class Reading(Generic[E]):
             raise ValidationError(self._rules.entity, {"ids": "must be a list of ids"})
         self.session.check()
         keys = [self._intake.parse_key(id) for id in ids]
-        found = self._rows.by_keys(list(dict.fromkeys(keys)), self.load)
-        return [self._hand_out(found[key]) for key in keys if key in found]
+        if self._plain is not None and not self.load:
+            found = self._plain.by_keys(self._rows, list(dict.fromkeys(keys)))
+            return [found[key] for key in keys if key in found]
+        rows = self._rows.by_keys(list(dict.fromkeys(keys)), self.load)
+        return [self._hand_out(rows[key]) for key in keys if key in rows]
 
     def get_all(
         self,
@@ -142,7 +161,7 @@ class Reading(Generic[E]):
         """All that satisfy the criteria. Text is ordered by code point, None is the greatest."""
         query = self._listed(criteria, order_by, limit).options(*self._rows.options(self.load))
         query = query.offset(self._rows.say.number("offset", offset))
-        return [self._hand_out(row) for row in self.session.scalars(query).all()]
+        return self._all(query)
 
     def view(
         self,
@@ -175,8 +194,7 @@ class Reading(Generic[E]):
         if before >= total:
             return Page([], number, size, total)
         query = query.limit(size).offset(before).options(*self._rows.options(self.load))
-        items = [self._hand_out(row) for row in self.session.scalars(query).all()]
-        return Page(items, number, size, total)
+        return Page(self._all(query), number, size, total)
 
     def window(
         self,
@@ -192,9 +210,9 @@ class Reading(Generic[E]):
         of the order. A cursor serves the query that gave it, with any size.
         """
         self.session.check()
-        windows = Windows(self._rows, criteria, self._order(order_by), self.load)
+        windows = Windows(self._rows, criteria, self._order(order_by), self._with_values)
         found = windows.find(after, before, self._size("size", size))
-        return Window([self._hand_out(row) for row in found.rows], found.next, found.previous)
+        return Window(list(found.rows), found.next, found.previous)
 
     def stream(
         self,
@@ -214,6 +232,8 @@ class Reading(Generic[E]):
             *self._rows.say.total_ordering(self._order(order_by))
         )
         self.session.check()
+        if self._plain is not None and not self.load:
+            return self._plain.stream(query, size)
         rows = stream_rows(self._rows, query, self.load, size)
         return (self._hand_out(row) for row in rows)
 
@@ -234,12 +254,13 @@ class Reading(Generic[E]):
     def count(self, *criteria: Criterion) -> int:
         """How many satisfy the criteria."""
         query = select(func.count()).select_from(self.model)
-        return self.session.scalar(query.where(*self._rows.say.conditions(criteria))) or 0
+        found = self.session.fetch(query.where(*self._rows.say.conditions(criteria)))
+        return cast(int, found[0][0])
 
     def exists(self, *criteria: Criterion) -> bool:
         """Whether any satisfies the criteria."""
         inner = select(1).select_from(self.model).where(*self._rows.say.conditions(criteria))
-        return bool(self.session.scalar(select(exists(inner))))
+        return bool(self.session.fetch(select(exists(inner)))[0][0])
 
     # -- how ------------------------------------------------------------------------------
 
@@ -269,9 +290,39 @@ class Reading(Generic[E]):
         self._writing()
         return self._rows.locked(key, self.load)
 
+    def _all(self, query: Select[Any]) -> list[E]:
+        if not self.load and (rows := self._plain or self._tracked) is not None:
+            return rows.all(query)
+        found = self.session.scalars(query)
+        with paused():
+            return [self._hand_out(row) for row in found.all()]
+
+    def _with_values(
+        self, query: Select[Any], columns: Sequence[ColumnElement[Any]]
+    ) -> list[tuple[E, Sequence[Any]]]:
+        """Entities, each with the values of some columns."""
+        if not self.load and (rows := self._plain or self._tracked) is not None:
+            pairs = rows.with_values(query, columns)
+            if pairs is not None:
+                return pairs
+        query = query.options(*self._rows.options(self.load)).add_columns(*columns)
+        found = self.session.execute(query)
+        return [(self._hand_out(row), values) for row, *values in found]
+
     def _hand_out(self, row: Any) -> Any:
-        if row is None or not self._plain:
+        if row is None or self._entity_class is None:
             return row
-        plain = as_plain(row, cast(Any, type(self)._entity))
-        # What an earlier transaction of the block has given is what was stored then.
-        return self._given.setdefault((self._unit.finished, key_of(row)), plain)
+        return self._given.first(bare(key_of(row)), as_plain(row, self._entity_class))
+
+
+@cache
+def _refuse_unfit(table: Any) -> None:
+    """Refuse what has no repository; and from now on notice what changes inside its lists."""
+    if not hasattr(table, "__table__"):
+        raise TypeError(f"{getattr(table, '__name__', table)!r} is no table")
+    rules = rules_of(table)
+    if rules.owner is not None:
+        owner = entity_name(rules.owner.root)
+        raise TypeError(f"{rules.entity} belongs to {owner}; use the repository of that")
+    for owned in family(table):
+        watch(owned)

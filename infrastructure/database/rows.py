@@ -62,17 +62,15 @@ class Rows:
         """The rows with these keys, any number of them; missing ones left out."""
         loaded = ((key, self.loaded(key)) for key in keys)
         found = {key: row for key, row in loaded if row is not None and _has(row, load)}
-        for criterion in among(
-            self.rules, self.session.database.dialect, [key for key in keys if key not in found]
-        ):
-            query = select(self.model).where(criterion).options(*self.options(load))
-            for row in self.session.scalars(query):
+        for query in self.with_keys([key for key in keys if key not in found]):
+            for row in self.session.scalars(query.options(*self.options(load))):
                 found[key_of(row)] = row
         return found
 
-    def family(self) -> list[Any]:
-        """The model, and those of its children."""
-        return _family(self.model)
+    def with_keys(self, keys: Sequence[Key]) -> Iterator[Select[Any]]:
+        """Queries for any number of keys."""
+        for criterion in among(self.rules, self.session.database.dialect, keys):
+            yield select(self.model).where(criterion)
 
     def deletions(self, conditions: Sequence[Any]) -> Iterator[Delete]:
         """What deletes the rows that satisfy the conditions, children first."""
@@ -81,16 +79,17 @@ class Rows:
 
     def reload(self) -> None:
         """Read loaded rows again after a set-based write; those that are gone leave."""
-        family = tuple(self.family())
+        kinds = tuple(family(self.model))
         loaded = self.session.identity_map.values()
-        rows = [row for row in loaded if isinstance(row, family)]
-        self.session.tracker.bases.note_overwritten(family, rows)
+        rows = [row for row in loaded if isinstance(row, kinds)]
+        self.session.tracker.bases.note_overwritten(kinds, rows)
         self.session.read_again(rows)
 
 
-def _family(model: Any) -> list[Any]:
+def family(model: Any) -> list[Any]:
+    """A model, and those of its children."""
     children = [info.model for info in rules_of(model).children.values()]
-    return [model, *(one for child in children for one in _family(child))]
+    return [model, *(one for child in children for one in family(child))]
 
 
 def _deletions(model: Any, condition: ColumnElement[bool]) -> Iterator[Delete]:

@@ -7,26 +7,21 @@ transactions must not be changed any more.
 from __future__ import annotations
 
 import threading
-import weakref
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ScalarResult, event
+from sqlalchemy import CursorResult, ScalarResult, event
 from sqlalchemy import inspect as state_of
 from sqlalchemy.orm import InstanceState, SessionTransaction
 from sqlmodel import Session
 
-from domain.errors import (
-    CommitOutcomeUnknown,
-    ReadOnlyViolation,
-    UnitOfWorkError,
-)
+from domain.errors import CommitOutcomeUnknown, ReadOnlyViolation, UnitOfWorkError
 from infrastructure.database import aggregates, forks, open_units
 from infrastructure.database.database import Database
 from infrastructure.database.failing import Failing
 from infrastructure.database.flushing import Mark, Tracker
-from infrastructure.database.guards import guarded, owned
+from infrastructure.database.guards import forgetful, guarded, owned
 from infrastructure.database.models import json_changes
 from infrastructure.database.models.rules import rules_of
 from infrastructure.database.refreshing import read_again
@@ -39,9 +34,13 @@ from infrastructure.database.undoing import (
     state_list,
     values_of,
 )
+from infrastructure.database.value_reads import ValueReads
+
+Cursor = ScalarResult[Any] | CursorResult[Any]
+"""What a stream reads from."""
 
 
-class UnitSession(Failing, Session):
+class UnitSession(Failing, ValueReads):
     """A SQLModel session that lives as long as one block; the unit ends its transactions."""
 
     def __init__(
@@ -52,25 +51,15 @@ class UnitSession(Failing, Session):
         read_only: bool,
         isolation_level: str | None,
     ) -> None:
-        plain_reads = read_only and isolation_level is None
-        options = database.dialect.unit_options(
-            read_only=read_only, isolation_level=isolation_level
-        )
-        super().__init__(
-            database.reader if plain_reads else database.engine,
-            expire_on_commit=False,
-            execution_options={**options, "kit_unit": weakref.ref(self)},
-        )
-        self.database = database
+        super().__init__(database, read_only=read_only, isolation_level=isolation_level)
         self.lock = lock
-        self.read_only = read_only
         self.judged = read_only and isolation_level == "SERIALIZABLE"
         self.tracker = Tracker(self, database)
         self.process = forks.process
         self.begun = self.wrote = self.committing = self.left = False
         self.finished = 0
         self.settled = Settled()
-        self.cursors: list[ScalarResult[Any]] = []
+        self.cursors: list[Cursor] = []
         self.kept: Held = []
         open_units.register(self)
 
@@ -84,6 +73,12 @@ class UnitSession(Failing, Session):
             self.refuse_in_child()
         if self.failure is not None:
             self.refuse_failed()
+
+    def fail(self, error: BaseException, *, wholly: bool = False) -> None:
+        """Remember the first failure."""
+        super().fail(error, wholly=wholly)
+        self.driver = None
+        self.forget_known()
 
     def begin_unit(self) -> None:
         """Refuse a second writing unit in the same context: it would wait for itself."""
@@ -115,11 +110,15 @@ class UnitSession(Failing, Session):
 
     def is_changed(self) -> bool:
         """Whether there is something that a flush would write."""
-        return (
+        return not self.is_empty() and (
             bool(self.new or self.deleted)
             or any(json_changes.changed_in(self))
             or any(aggregates.is_changed(self, entity) for entity in self.dirty)
         )
+
+    def is_empty(self) -> bool:
+        """Whether it has no entity at all."""
+        return not (len(self.identity_map) or self.new or self.deleted)
 
     def refuse_lost_changes(self) -> None:
         """Raise if an entity of an earlier transaction was changed."""
@@ -133,6 +132,8 @@ class UnitSession(Failing, Session):
     def _forget_transaction(self) -> None:
         self.wrote = self.begun = False
         self.finished += 1
+        self.driver = self._connection = None
+        self.forget_known()
 
     # -- how a transaction ends ------------------------------------------------------------
 
@@ -187,6 +188,18 @@ class UnitSession(Failing, Session):
 
     def undo(self) -> None:
         """ROLLBACK; raises nothing, so that the caller's own error reaches its caller."""
+        if self._has_only_values():
+            self._send_rollback()
+        else:
+            self._undo_all()
+        self.failure = None
+        self._forget_transaction()
+
+    def _has_only_values(self) -> bool:
+        """Whether it has read, and nobody has anything that it would have to look after."""
+        return self.read_only and not (self.in_transaction() or self.cursors) and self.is_empty()
+
+    def _undo_all(self) -> None:
         try:
             self.settle(undone=True)
         finally:
@@ -196,8 +209,6 @@ class UnitSession(Failing, Session):
         self.tracker.take_back()
         self.tracker.bases.restore()
         self.tracker.forget()
-        self.failure = None
-        self._forget_transaction()
 
     def leave(self) -> None:
         """End whatever is going on, and give the connection back."""
@@ -208,13 +219,15 @@ class UnitSession(Failing, Session):
             self.undo()
         finally:
             self.left = True
-            super().close()
+            if self.in_transaction():
+                super().close()
 
     def _send_rollback(self) -> None:
         try:
             super().rollback()
         except Exception:  # noqa: BLE001 -- whatever it is, the connection goes
             super().invalidate()
+        self._give_back_connections()
 
     def settle(self, *, undone: bool = False) -> None:
         """Detach everything: values stay, and a change from now on is noticed."""
@@ -225,8 +238,10 @@ class UnitSession(Failing, Session):
             for row, _ in self.tracker.newborns:  # nobody is to look for them by their keys
                 self.identity_map.safe_discard(state_of(row))
             self.tracker.bases.note_unknown(self)
-        states: list[InstanceState[Any]] = state_list(self)
         held = json_changes.forget(self)
+        if self.is_empty() and not held:
+            return
+        states: list[InstanceState[Any]] = state_list(self)
         self.expunge_all()
         self.settled.add(states, held)
 
@@ -239,10 +254,11 @@ class UnitSession(Failing, Session):
 
     def _load_expired(self) -> None:
         """Read what the database computed, while it can be read."""
-        for entity in list(self.identity_map.values()):
-            names = state_of(entity).expired_attributes & rules_of(type(entity)).columns.keys()
-            if names:
-                self.refresh(entity, names)
+        for state in self.identity_map.all_states():
+            if state.expired_attributes and (entity := state.obj()) is not None:
+                names = state.expired_attributes & rules_of(type(entity)).columns.keys()
+                if names:
+                    self.refresh(entity, names)
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
@@ -279,6 +295,7 @@ class UnitSession(Failing, Session):
 
     def _undo_savepoint(self, nested: SessionTransaction | None, since: Mark) -> None:
         mark = self.failed_at
+        self.forget_known()
         json_changes.mark_changed(self)
         wrote = self.wrote or self.failure is not None
         self.keep_values()
@@ -289,7 +306,8 @@ class UnitSession(Failing, Session):
                 nested.rollback()
         except Exception as error:  # noqa: BLE001 -- the connection is lost: all has failed
             self.failure, self.failed_at = self.failure or error, 0
-            self._give_back(held)
+            self.driver = None
+            self._give_back_values(held)
             return
         if mark >= self.depth:
             self.failure = None
@@ -299,13 +317,13 @@ class UnitSession(Failing, Session):
         if self.failure is None:
             self.tracker.bases.go_back(since.bases)
             self._read_undone([row for row, _ in held if id(row) in written or is_emptied(row)])
-        self._give_back(held)
+        self._give_back_values(held)
 
     def keep_values(self) -> None:
         """Once for a savepoint, before SQLAlchemy empties what is loaded."""
         self.kept = self.kept or values_of(self.identity_map.values())
 
-    def _give_back(self, held: Held) -> None:
+    def _give_back_values(self, held: Held) -> None:
         give_back(held)
         self.kept = []
 
@@ -320,12 +338,17 @@ class UnitSession(Failing, Session):
         known = list(rows)
         read_again(self, self.database.dialect, known)
         self.tracker.removed += [row for row in known if row not in self]
+        self.forget_known()
 
-    # -- what SQLAlchemy offers, guarded ---------------------------------------------------
+    # -- what there is to use, guarded ---------------------------------------------------
 
     if not TYPE_CHECKING:  # the types stay those of Session
         add = guarded(Session.add, begins=False)
         delete = guarded(Session.delete, begins=False)
+        expire = forgetful(Session.expire)
+        expire_all = forgetful(Session.expire_all)
+        expunge = forgetful(Session.expunge)
+        expunge_all = forgetful(Session.expunge_all)
         connection = guarded(Session.connection)
         get = guarded(Session.get)
         merge = guarded(Session.merge)
@@ -334,6 +357,10 @@ class UnitSession(Failing, Session):
         scalars = guarded(Session.scalars)
         execute = guarded(Session.execute)
         exec = guarded(Session.exec)
+        fetch = guarded(ValueReads.fetch)
+        read = guarded(ValueReads.read)
+        write = guarded(ValueReads.write)
+        open_cursor = guarded(ValueReads.open_cursor)
 
     def flush(self, objects: Any = None) -> None:
         """Validate, then write what is new, changed or deleted."""
@@ -344,6 +371,8 @@ class UnitSession(Failing, Session):
         if self.read_only:
             raise ReadOnlyViolation("the unit is read-only; open a writing one: UnitOfWork()")
         self.tracker.prepare()
+        if self.deleted:
+            self.forget_known()
         super().flush()
         self.tracker.finish()
 

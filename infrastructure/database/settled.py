@@ -59,9 +59,10 @@ class Settled:
 def detach(state: InstanceState[Any]) -> None:
     """Make a loaded entity detached and unchanged, with the values that it has."""
     entity = state.obj()
-    if entity is not None:
+    if entity is not None and (state.modified or state.expired_attributes):
         make_transient(entity)
         make_transient_to_detached(entity)
+    if entity is not None:
         json_changes.note(entity)
 
 

@@ -13,6 +13,7 @@ from domain.errors import UnitOfWorkError
 from infrastructure.database.keys import Key
 from infrastructure.database.models import json_changes
 from infrastructure.database.rows import Rows
+from infrastructure.database.session import Cursor, UnitSession
 
 _KEYS = 10_000
 
@@ -24,18 +25,28 @@ def stream_rows(rows: Rows, query: Select[Any], load: Sequence[str], size: int) 
     return _by_key(rows, query, load, size)
 
 
+def parts(session: UnitSession, query: Select[Any], size: int) -> Iterator[Sequence[Any]]:
+    """The values of a query as they were at the beginning, so many at once."""
+    session.use_streamer()
+    return _parts(session, session.open_cursor(query, size))
+
+
 def _by_cursor(rows: Rows, query: Select[Any], size: int) -> Iterator[Any]:
     """What the rows were at the beginning."""
     session = rows.session
-    if session.bind is session.database.reader:
-        session.bind = session.database.streamer  # a cursor stays open only in a transaction
+    session.use_streamer()
     found = session.scalars(query.execution_options(yield_per=size))
+    for part in _parts(session, found):
+        yield from part
+        json_changes.release(session)
+
+
+def _parts(session: UnitSession, found: Cursor) -> Iterator[Sequence[Any]]:
     session.cursors.append(found)
     transaction, parts = session.finished, found.partitions()
     try:
         while part := next(parts, None):
-            yield from part
-            json_changes.release(session)
+            yield part
             session.check()
             if session.finished != transaction:
                 raise UnitOfWorkError("the stream ended with its transaction; commit() after it")

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import inspect as state_of
-from sqlalchemy.orm.attributes import set_committed_value
+from sqlalchemy.orm.attributes import instance_state, set_committed_value
 
 from infrastructure.database.models.rules import rules_of
 
@@ -44,4 +43,4 @@ def restore_deleted(held: Held) -> None:
 
 def state_list(entities: Iterable[Any]) -> list[Any]:
     """What SQLAlchemy knows of them."""
-    return [state_of(entity) for entity in entities]
+    return [instance_state(entity) for entity in entities]

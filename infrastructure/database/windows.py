@@ -5,11 +5,11 @@ from __future__ import annotations
 import binascii
 import functools
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
 from typing import Any, NamedTuple
 
-from sqlalchemy import select, true
+from sqlalchemy import ColumnElement, Select, select, true
 
 from domain.errors import ValidationError
 from infrastructure.database import cursors
@@ -26,6 +26,13 @@ class Found(NamedTuple):
     previous: str | None
 
 
+Order = tuple[tuple[str, bool], ...]
+"""Fields, and whether they descend."""
+
+Read = Callable[[Select[Any], Sequence[ColumnElement[Any]]], Iterable[tuple[Any, Sequence[Any]]]]
+"""Reads entities, each with the values of some columns."""
+
+
 class _Place(NamedTuple):
     row: Any
     values: Sequence[Any]
@@ -34,13 +41,12 @@ class _Place(NamedTuple):
 class Windows:
     """All windows of one query."""
 
-    def __init__(
-        self, rows: Rows, criteria: Sequence[Any], order_by: Any, load: Sequence[str]
-    ) -> None:
+    def __init__(self, rows: Rows, criteria: Sequence[Any], order_by: Any, read: Read) -> None:
         self.rows = rows
+        self.criteria = criteria
         self.terms = rows.say.terms(order_by)
         self.conditions = rows.say.conditions(criteria)
-        self.load = load
+        self.read = read
 
     def find(self, after: Any, before: Any, size: int) -> Found:
         """The window after a cursor or before one, or the first."""
@@ -68,15 +74,14 @@ class Windows:
         return Found([place.row for place in places], following, previous)
 
     def _fetch(self, terms: Sequence[Term], cursor: Cursor | None, count: int) -> list[_Place]:
+        query = select(self.rows.model).where(*self.conditions)
         columns = [term.column for term in self.terms]
-        query = select(self.rows.model, *columns).where(*self.conditions)
-        query = query.options(*self.rows.options(self.load))
         places: list[_Place] = []
         for part in self._parts(terms, cursor):
             if len(places) < count:
                 wanted = query.where(part.condition).order_by(*part.order)
-                found = self.rows.session.execute(wanted.limit(count - len(places)))
-                places += [_Place(row, values) for row, *values in found]
+                found = self.read(wanted.limit(count - len(places)), columns)
+                places += [_Place(*one) for one in found]
         return places
 
     @staticmethod
@@ -119,10 +124,21 @@ class Windows:
     @functools.cached_property
     def _query(self) -> str:
         """What a cursor belongs to: the table, the criteria with their values, the order."""
-        engine = self.rows.session.database.engine
-        asked = select(self.rows.model).where(*self.conditions).compile(engine)
-        order = [(term.field, term.descending) for term in self.terms]
-        return json.dumps([str(asked), repr(sorted(asked.params.items())), order])
+        dialect = self.rows.session.database.engine.dialect
+        order = tuple((term.field, term.descending) for term in self.terms)
+        if self.criteria:
+            return _said(self.rows.model, dialect, self.conditions, order)
+        return _all_of(self.rows.model, dialect, order)
 
     def _refused(self, field: str, message: str) -> ValidationError:
         return ValidationError(self.rows.rules.entity, {field: message})
+
+
+@functools.lru_cache(maxsize=256)
+def _all_of(model: Any, dialect: Any, order: Order) -> str:
+    return _said(model, dialect, (), order)
+
+
+def _said(model: Any, dialect: Any, conditions: Sequence[Any], order: Order) -> str:
+    asked = select(model).where(*conditions).compile(dialect=dialect)
+    return json.dumps([str(asked), repr(sorted(asked.params.items())), order])

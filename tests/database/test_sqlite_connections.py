@@ -16,7 +16,7 @@ import pytest
 from sqlalchemy import Engine, create_engine, event, text
 from sqlalchemy.pool import StaticPool
 
-from domain import Person
+from domain import Person, Team
 from domain.errors import ForeignKeyViolation, LockTimeout, ReadOnlyViolation
 from infrastructure.database import Database
 from infrastructure.database.unit_of_work import UnitOfWork
@@ -129,12 +129,15 @@ def test_a_writing_unit_begins_immediate(database: Database) -> None:
     assert begun(database, run) == ["BEGIN IMMEDIATE"]
 
 
-def test_a_reading_unit_begins_deferred_and_may_not_write(database: Database) -> None:
-    def run() -> None:
-        with UnitOfWork(database, read_only=True) as uow:
-            uow.people.count()
-
-    assert begun(database, run) == ["PRAGMA query_only=ON", "BEGIN DEFERRED"]
+def test_a_reading_unit_is_in_a_transaction_and_may_not_write(database: Database) -> None:
+    with UnitOfWork(database, read_only=True) as uow:
+        uow.people.count()
+        raw: Any = uow.session.connection().connection.driver_connection
+        assert raw.in_transaction
+        assert raw.execute("PRAGMA query_only").fetchone() == (1,)
+        with UnitOfWork(database) as writing:  # it has not taken the lock
+            writing.teams.create(Team(name="Core"))
+            writing.commit()
 
 
 def test_a_unit_that_sends_nothing_begins_nothing(database: Database) -> None:

@@ -91,7 +91,10 @@ READING: dict[str, tuple[int, Callable[[Any], object]]] = {
     "get_many of one": (1, lambda items: items.get_many([1])),
     "get_many of thousands": (1, lambda items: items.get_many(range(20_000))),
     "get_many of none": (0, lambda items: items.get_many([])),
-    "get_many of a loaded one": (1, lambda items: items.get_many([items.require(1).id])),
+    "get_many of a loaded one": (
+        1,
+        lambda items: [held := items.require(1), items.get_many([held.id])],
+    ),
     "get_all": (1, lambda items: items.get_all()),
     "get_all with everything": (
         1,

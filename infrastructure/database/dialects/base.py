@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ctypes
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from types import MappingProxyType
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 from sqlalchemy import (
     URL,
@@ -17,8 +18,8 @@ from sqlalchemy import (
     Constraint,
     Engine,
     Executable,
-    Insert,
     Table,
+    Update,
     bindparam,
     update,
 )
@@ -71,27 +72,81 @@ class Migration:
 
 
 Rows = Sequence[Mapping[str, Any]]
-"""Values by the names of columns, the same names in each row; at least one row."""
+"""Values by the names of parameters, the same names in each row."""
 
-Statement = tuple[Executable, Rows | None]
-"""What to execute, and the parameters for each time."""
-
-
-def many_inserted(statement: Insert, rows: Rows) -> Statement:
-    """One INSERT for each row, sent together."""
-    return statement, rows
+Columns = Mapping[str, Sequence[Any]]
+"""Values by the names of columns, one list for each, all of one length above zero."""
 
 
-def many_updated(
-    table: Table, keys: Sequence[str], rows: Rows, also: Mapping[str, Any]
-) -> Statement:
-    """One UPDATE for each row, sent together."""
-    written: dict[str, Any] = {
-        name: bindparam(f"to_{name}") for name in rows[0] if name not in keys
+class AsRows(Sequence[tuple[Any, ...]]):
+    """Columns, seen as rows, each of which is made when it is asked for."""
+
+    def __init__(self, columns: Sequence[Sequence[Any]]) -> None:
+        self.columns = columns
+
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
+        return zip(*self.columns, strict=True)
+
+    def __len__(self) -> int:
+        return len(self.columns[0])
+
+    def __getitem__(self, at: Any) -> Any:
+        if isinstance(at, slice):
+            return list(self)[at]
+        return tuple(column[at] for column in self.columns)
+
+
+class Statement(NamedTuple):
+    """What to execute, the parameters for each time, and execution options."""
+
+    executable: Executable
+    parameters: Any = None
+    options: Mapping[str, Any] = MappingProxyType({})
+
+
+class Write(Protocol):
+    """A statement that was made once, for any number of batches."""
+
+    def __call__(
+        self, connection: Connection, columns: Columns, constants: Mapping[str, Any]
+    ) -> Statement:
+        """Write these rows; ``constants`` are other parameters, the same for each row."""
+        ...
+
+
+def values_for(table: Table, names: Iterable[str], also: Mapping[str, Any]) -> dict[Any, Any]:
+    """What SET writes: parameters by the names of the columns, and expressions."""
+    values: dict[Any, Any] = {
+        table.c[n]: bindparam(f"to_{n}", type_=table.c[n].type) for n in names
     }
-    statement = update(table).values({table.c[n]: v for n, v in (written | {**also}).items()})
-    statement = statement.where(*(table.c[name] == bindparam(f"to_{name}") for name in keys))
-    return statement, [{f"to_{name}": value for name, value in row.items()} for row in rows]
+    return values | {table.c[name]: expression for name, expression in also.items()}
+
+
+def one_by_one(columns: Columns, constants: Mapping[str, Any]) -> Rows:
+    """The parameters of one statement for each row, sent together."""
+    rows = zip(*columns.values(), strict=True)
+    return [dict(zip(columns, row, strict=True)) | {**constants} for row in rows]
+
+
+def updated_one_by_one(
+    table: Table, keys: Sequence[str], names: Sequence[str], also: Mapping[str, Any]
+) -> Update:
+    """UPDATE by key, for one row; its parameters are ``to_name``."""
+    changed = [name for name in names if name not in keys]
+    statement = update(table).values(values_for(table, changed, also))
+    return statement.where(*(table.c[name] == bindparam(f"to_{name}") for name in keys))
+
+
+def all_are(kind: type, values: Sequence[Any]) -> bool:
+    """Whether all values have this very type: the fastest way to ask it of many."""
+    return list(map(type, values)).count(kind) == len(values)
+
+
+def bound(type_: TypeEngine[Any], values: Sequence[Any], connection: Connection) -> Sequence[Any]:
+    """What the driver takes for the values of one column."""
+    dialect = connection.dialect
+    process = type_.dialect_impl(dialect).bind_processor(dialect)
+    return values if process is None else list(map(process, values))
 
 
 def keep_for_ever(connection: object) -> None:
@@ -111,6 +166,9 @@ class Dialect(ABC):
 
     busy: ClassVar[type[KitError]] = LockTimeout
     """What to raise if another thread uses an ``exclusive`` database for too long."""
+
+    row_by_row: ClassVar[bool] = False
+    """Whether a statement with many rows writes them one after the other, in their order."""
 
     def wrong_with(self, url: URL) -> str | None:
         """Why a URL cannot be what was meant, without telling it; None if it can."""
@@ -133,6 +191,13 @@ class Dialect(ABC):
     @abstractmethod
     def reader(self, settings: Settings, engine: Engine) -> Engine:
         """The engine for read-only units at the default isolation level."""
+
+    def begin_reading(self, settings: Settings) -> str | None:
+        """What begins a transaction on a connection of the reader; empty if nothing has to.
+
+        None where that is more than one command.
+        """
+        return None
 
     @abstractmethod
     def streamer(self, engine: Engine, reader: Engine) -> Engine:
@@ -219,24 +284,33 @@ class Dialect(ABC):
         """Keys that nobody else will be given; None where INSERT returns them as cheaply."""
 
     @abstractmethod
-    def insert_rows(self, table: Table, rows: Rows) -> Statement:
-        """INSERT, without giving anything back."""
+    def take_keys(
+        self, connection: Connection, column: Column[Any], count: int
+    ) -> Sequence[int] | None:
+        """Keys that nobody else will be given, for rows that are given none; None: there are none.
+
+        Unlike ``reserve_keys``, this may ask the database where INSERT would return them, too.
+        """
 
     @abstractmethod
-    def update_rows(
-        self, table: Table, keys: Sequence[str], rows: Rows, also: Mapping[str, Any]
-    ) -> Statement:
-        """UPDATE by key; ``also`` are values or expressions that all rows get."""
+    def inserting(self, table: Table, names: Sequence[str]) -> Write:
+        """INSERT of these columns, without giving anything back."""
 
     @abstractmethod
-    def upsert_rows(
+    def updating(
+        self, table: Table, keys: Sequence[str], names: Sequence[str], also: Mapping[str, Any]
+    ) -> Write:
+        """UPDATE by key of what is named besides; ``also`` are expressions that all rows get."""
+
+    @abstractmethod
+    def upserting(
         self,
         table: Table,
-        rows: Rows,
+        names: Sequence[str],
         on: Sequence[str],
         written: Collection[str],
         also: Mapping[str, Any],
-    ) -> Statement:
+    ) -> Write:
         """INSERT, or UPDATE of what is ``written``, and ``also``, where the unique key is there."""
 
     @abstractmethod

@@ -23,22 +23,28 @@ from sqlalchemy import (
     create_engine,
     event,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.types import TypeEngine
 
 from domain import errors
-from infrastructure.database.dialects import postgresql_bulk, postgresql_outcome, postgresql_words
+from infrastructure.database.dialects import (
+    postgresql_bulk,
+    postgresql_copy,
+    postgresql_keys,
+    postgresql_outcome,
+    postgresql_words,
+)
 from infrastructure.database.dialects.base import (
     Dialect,
     Migration,
-    Rows,
     Settings,
-    Statement,
     Violation,
+    Write,
     keep_for_ever,
 )
 from infrastructure.database.dialects.failures import error_for
+from infrastructure.database.dialects.postgresql_arrays import ArrayText
 from infrastructure.database.dialects.postgresql_types import any_size
 
 # The driver converts times with the zone of the session, and fails near the ends of the calendar.
@@ -52,6 +58,7 @@ class PostgreSQL(Dialect):
     def engine(self, settings: Settings) -> Engine:
         engine = _engine(settings, self.pool(settings))
         event.listen(engine, "connect", postgresql_outcome.note_incarnation)
+        event.listen(engine, "do_execute", postgresql_copy.send)
         timeouts = {
             "statement_timeout": settings.statement_timeout,
             "lock_timeout": settings.lock_timeout,
@@ -71,10 +78,13 @@ class PostgreSQL(Dialect):
 
     def reader(self, settings: Settings, engine: Engine) -> Engine:
         # Startup options do not pass PgBouncer, and SET LOCAL needs a transaction.
-        if settings.pgbouncer or settings.statement_timeout or settings.lock_timeout:
+        if _begins_with_commands(settings):
             return engine.execution_options(postgresql_readonly=True)
-        reader = _engine(settings, self.pool(settings), _READ_ONLY)
-        return reader.execution_options(isolation_level="AUTOCOMMIT")
+        options = {**self.pool(settings), "isolation_level": "AUTOCOMMIT"}
+        return _engine(settings, options, _READ_ONLY)
+
+    def begin_reading(self, settings: Settings) -> str | None:
+        return None if _begins_with_commands(settings) else ""
 
     def streamer(self, engine: Engine, reader: Engine) -> Engine:
         return engine.execution_options(postgresql_readonly=True)
@@ -110,9 +120,12 @@ class PostgreSQL(Dialect):
     def failure(self, context: ExceptionContext) -> type[errors.KitError] | None:
         state = getattr(context.original_exception, "sqlstate", None) or ""
         known = error_for(state, state[:2])
-        if known is None and (context.is_disconnect or _while_connecting(context)):
+        if known is None and (context.is_disconnect or _is_lost(context)):
             return errors.DatabaseUnavailable
         return known
+
+    def has_ended(self, context: ExceptionContext) -> bool:
+        return _is_lost(context)
 
     def discreet(self, error: BaseException) -> str | None:
         return postgresql_words.discreet(error)
@@ -138,7 +151,7 @@ class PostgreSQL(Dialect):
                 return None
 
     def among(self, column: Column[Any], values: Collection[Any]) -> ColumnElement[bool]:
-        return column == any_(bindparam(None, list(values), ARRAY(any_size(column.type))))
+        return column == any_(bindparam(None, list(values), ArrayText(any_size(column.type))))
 
     def by_code_point(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
         return column.collate("C")
@@ -154,23 +167,28 @@ class PostgreSQL(Dialect):
     ) -> Sequence[int] | None:
         return None
 
-    def insert_rows(self, table: Table, rows: Rows) -> Statement:
-        return postgresql_bulk.insert_rows(table, rows)
+    def take_keys(
+        self, connection: Connection, column: Column[Any], count: int
+    ) -> Sequence[int] | None:
+        return postgresql_keys.take(connection, column, count)
 
-    def update_rows(
-        self, table: Table, keys: Sequence[str], rows: Rows, also: Mapping[str, Any]
-    ) -> Statement:
-        return postgresql_bulk.update_rows(table, keys, rows, also)
+    def inserting(self, table: Table, names: Sequence[str]) -> Write:
+        return postgresql_bulk.inserting(table, names)
 
-    def upsert_rows(
+    def updating(
+        self, table: Table, keys: Sequence[str], names: Sequence[str], also: Mapping[str, Any]
+    ) -> Write:
+        return postgresql_bulk.updating(table, keys, names, also)
+
+    def upserting(
         self,
         table: Table,
-        rows: Rows,
+        names: Sequence[str],
         on: Sequence[str],
         written: Collection[str],
         also: Mapping[str, Any],
-    ) -> Statement:
-        return postgresql_bulk.upsert_rows(table, rows, on, written, also)
+    ) -> Write:
+        return postgresql_bulk.upserting(table, names, on, written, also)
 
     def text_type(self, length: int | None) -> TypeEngine[Any]:
         return VARCHAR(length, collation="C")
@@ -211,8 +229,18 @@ def _engine(settings: Settings, pool: Mapping[str, Any], *startup: str) -> Engin
     )
 
 
-def _while_connecting(context: ExceptionContext) -> bool:
-    return context.connection is None and context.sqlalchemy_exception is not None
+def _begins_with_commands(settings: Settings) -> bool:
+    """Whether a read-only unit needs a transaction, for what it begins with."""
+    return bool(settings.pgbouncer or settings.statement_timeout or settings.lock_timeout)
+
+
+def _is_lost(context: ExceptionContext) -> bool:
+    """Whether there is no connection, or something is wrong that the server did not say."""
+    if context.connection is None:
+        return context.sqlalchemy_exception is not None
+    error: Any = context.original_exception
+    driver: Any = context.dialect.loaded_dbapi
+    return isinstance(error, driver.OperationalError) and error.sqlstate is None
 
 
 DIALECT = PostgreSQL()

@@ -1,69 +1,131 @@
-"""Many rows in one statement: each column goes to the server as one array."""
+"""Many rows in one statement: each column goes to the server as one array, or all by COPY."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, Table, bindparam, func, insert, select, update
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Connection,
+    Executable,
+    FromClause,
+    Table,
+    bindparam,
+    func,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy import column as sql_column
-from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.types import TypeDecorator, TypeEngine
 
-from infrastructure.database.dialects.base import Rows, Statement, many_inserted, many_updated
+from infrastructure.database.dialects import postgresql_copy
+from infrastructure.database.dialects.base import (
+    Columns,
+    Statement,
+    Write,
+    one_by_one,
+    updated_one_by_one,
+)
+from infrastructure.database.dialects.postgresql_arrays import ArrayText
 
 
-def insert_rows(table: Table, rows: Rows) -> Statement:
-    """INSERT from arrays, or one by one where a column is an array itself."""
-    if _has_arrays(table, rows):
-        return many_inserted(insert(table), rows)
-    given = _arrays(table, rows)
-    return insert(table).from_select(list(rows[0]), select(*given.c), include_defaults=False), None
+def inserting(table: Table, names: Sequence[str]) -> Write:
+    """INSERT from arrays, or one by one where a column is an array itself; COPY of many rows."""
+    if _has_arrays(table, names):
+        return _OneByOne(insert(table), dict(zip(names, names, strict=True)))
+    given = _arrays(table, names)
+    statement = insert(table).from_select([*names], select(*given.c), include_defaults=False)
+    return postgresql_copy.Copying(table, names, instead=_Arrays(statement, names))
 
 
-def update_rows(
-    table: Table, keys: Sequence[str], rows: Rows, also: Mapping[str, Any]
-) -> Statement:
+def updating(
+    table: Table, keys: Sequence[str], names: Sequence[str], also: Mapping[str, Any]
+) -> Write:
     """UPDATE by key, from arrays."""
-    if _has_arrays(table, rows):
-        return many_updated(table, keys, rows, also)
-    given = _arrays(table, rows)
-    written = {name: given.c[name] for name in rows[0] if name not in keys}
+    if _has_arrays(table, names):
+        parameters = {name: f"to_{name}" for name in names}
+        return _OneByOne(updated_one_by_one(table, keys, names, also), parameters)
+    given = _arrays(table, names)
+    written = {name: given.c[name] for name in names if name not in keys}
     statement = update(table).values({table.c[n]: v for n, v in (written | {**also}).items()})
-    return statement.where(*(table.c[name] == given.c[name] for name in keys)), None
+    statement = statement.where(*(table.c[name] == given.c[name] for name in keys))
+    return _Arrays(statement, names)
 
 
-def upsert_rows(
+def upserting(
     table: Table,
-    rows: Rows,
+    names: Sequence[str],
     on: Sequence[str],
     written: Collection[str],
     also: Mapping[str, Any],
-) -> Statement:
+) -> Write:
     """INSERT from arrays, or UPDATE where the key is there."""
     statement = postgresql_insert(table)
     values = {name: statement.excluded[name] for name in written} | {**also}
     columns = [table.c[name] for name in on]
-    arrays = None if _has_arrays(table, rows) else _arrays(table, rows)
+    arrays = None if _has_arrays(table, names) else _arrays(table, names)
     if arrays is not None:
-        statement = statement.from_select(list(rows[0]), select(*arrays.c), include_defaults=False)
+        statement = statement.from_select([*names], select(*arrays.c), include_defaults=False)
     statement = (
         statement.on_conflict_do_update(index_elements=columns, set_=values)
         if values
         else statement.on_conflict_do_nothing(index_elements=columns)
     )
-    return many_inserted(statement, rows) if arrays is None else (statement, None)
+    if arrays is None:
+        return _OneByOne(statement, dict(zip(names, names, strict=True)))
+    return _Arrays(statement, names)
 
 
-def _arrays(table: Table, rows: Rows) -> FromClause:
-    names = list(rows[0])
+class _Arrays:
+    """A statement with one parameter for each column."""
+
+    def __init__(self, statement: Executable, names: Sequence[str]) -> None:
+        self.statement = statement
+        self.names = names
+
+    def __call__(
+        self, connection: Connection, columns: Columns, constants: Mapping[str, Any]
+    ) -> Statement:
+        arrays = {_parameter(at): columns[name] for at, name in enumerate(self.names)}
+        return Statement(self.statement, arrays | {**constants})
+
+
+class _OneByOne:
+    """A statement for each row."""
+
+    def __init__(self, statement: Executable, parameters: Mapping[str, str]) -> None:
+        self.statement = statement
+        self.parameters = parameters
+
+    def __call__(
+        self, connection: Connection, columns: Columns, constants: Mapping[str, Any]
+    ) -> Statement:
+        given = {self.parameters[name]: values for name, values in columns.items()}
+        return Statement(self.statement, one_by_one(given, constants))
+
+
+def _arrays(table: Table, names: Sequence[str]) -> FromClause:
     arrays: list[ColumnElement[Any]] = [
-        bindparam(None, [row[name] for row in rows], ARRAY(table.c[name].type, dimensions=1))
-        for name in names
+        bindparam(_parameter(at), type_=ArrayText(table.c[name].type))
+        for at, name in enumerate(names)
     ]
     columns = [sql_column(name, table.c[name].type) for name in names]
     return func.unnest(*arrays).table_valued(*columns).render_derived(name="given")
 
 
-def _has_arrays(table: Table, rows: Rows) -> bool:
-    return any(isinstance(table.c[name].type, ARRAY) for name in rows[0])
+def _parameter(at: int) -> str:
+    return f"given_{at}"
+
+
+def _has_arrays(table: Table, names: Sequence[str]) -> bool:
+    return any(_is_array(table.c[name].type) for name in names)
+
+
+def _is_array(type_: TypeEngine[Any]) -> bool:
+    while isinstance(type_, TypeDecorator):
+        type_ = type_.impl_instance
+    return isinstance(type_, ARRAY)

@@ -56,6 +56,9 @@ class Sandboxed(Dialect):
     def reader(self, settings: Settings, engine: Engine) -> Engine:
         return engine
 
+    def begin_reading(self, settings: Settings) -> str | None:
+        return None
+
     def streamer(self, engine: Engine, reader: Engine) -> Engine:
         return reader
 

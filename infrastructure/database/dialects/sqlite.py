@@ -10,12 +10,12 @@ import json
 import math
 import re
 import sqlite3
-import time
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from decimal import Decimal
 from typing import Any
 
+from pydantic_core import to_json
 from sqlalchemy import (
     JSON,
     URL,
@@ -32,32 +32,35 @@ from sqlalchemy import (
     create_engine,
     event,
     func,
-    insert,
     or_,
     select,
 )
 from sqlalchemy import column as sql_column
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.pool import QueuePool
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from domain import errors
-from infrastructure.database.dialects import sqlite_dates, sqlite_timeout
+from infrastructure.database.dialects import sqlite_bulk, sqlite_dates, sqlite_timeout
 from infrastructure.database.dialects.base import (
     READ_ONLY,
     Dialect,
     Migration,
-    Rows,
     Settings,
-    Statement,
     Violation,
+    Write,
+    all_are,
     keep_for_ever,
-    many_inserted,
-    many_updated,
 )
 from infrastructure.database.dialects.failures import error_for
+from infrastructure.database.dialects.sqlite_connect import (
+    BEGIN_READING,
+    READS,
+    Connect,
+    begin,
+    reset,
+)
 
 _FEW = 500
 _PATTERN = 10_000
@@ -65,6 +68,8 @@ _PATTERN = 10_000
 
 class SQLite(Dialect):
     """Files in WAL mode, one writer at a time; a memory database is one connection."""
+
+    row_by_row = True
 
     def wrong_with(self, url: URL) -> str | None:
         if url.username or url.password or url.host or url.port:
@@ -76,7 +81,10 @@ class SQLite(Dialect):
         return ":memory:" in database or settings.url.query.get("mode") == "memory"
 
     def engine(self, settings: Settings) -> Engine:
-        wait = settings.lock_timeout or settings.busy_timeout
+        return self._engine(settings, Connect(_wait(settings), wal=not self.exclusive(settings)))
+
+    def _engine(self, settings: Settings, connected: Connect) -> Engine:
+        wait = _wait(settings)
         pool: dict[str, Any] = {"pool_size": settings.pool_size}
         if self.exclusive(settings):
             pool = {"pool_size": 1, "max_overflow": 0, "pool_timeout": wait}
@@ -90,15 +98,22 @@ class SQLite(Dialect):
             **pool,
         )
         engine.dialect.colspecs = {**engine.dialect.colspecs, **sqlite_dates.TYPES}
-        event.listen(engine, "connect", _Connect(wait, wal=not self.exclusive(settings)))
+        event.listen(engine, "connect", connected)
         event.listen(engine, "begin", begin)
-        event.listen(engine, "reset", _reset)
+        event.listen(engine, "reset", reset)
+        event.listen(engine, "before_cursor_execute", sqlite_bulk.fill_in, retval=True)
         if settings.statement_timeout is not None:
             sqlite_timeout.limit(engine, settings.statement_timeout)
         return engine
 
     def reader(self, settings: Settings, engine: Engine) -> Engine:
-        return engine
+        if self.exclusive(settings):
+            return engine
+        # To change query_only makes SQLite prepare every statement again.
+        return self._engine(settings, Connect(_wait(settings), wal=True, reads=True))
+
+    def begin_reading(self, settings: Settings) -> str | None:
+        return None if self.exclusive(settings) else BEGIN_READING
 
     def streamer(self, engine: Engine, reader: Engine) -> Engine:
         return reader
@@ -112,7 +127,8 @@ class SQLite(Dialect):
         # are the parent's. To close gives them back; but to undo what another process writes
         # would spoil the index of its log (sqlite.org/howtocorrupt.html, 2.6).
         raw = record.dbapi_connection
-        if raw is not None and raw.in_transaction and not record.info.get(READ_ONLY):
+        reads = READ_ONLY in record.info or READS in record.info
+        if raw is not None and raw.in_transaction and not reads:
             keep_for_ever(raw)
             return False
         if raw is not None:
@@ -169,6 +185,8 @@ class SQLite(Dialect):
     def among(self, column: Column[Any], values: Collection[Any]) -> ColumnElement[bool]:
         process = column.type.dialect_impl(_DIALECT).bind_processor(_DIALECT)
         raw = [process(value) for value in values] if process else list(values)
+        if all_are(int, raw):
+            return column.in_(_each(raw, to_json(raw).decode()))
         blobs = {value for value in raw if isinstance(value, bytes)}
         infinite = {value for value in raw if isinstance(value, float) and math.isinf(value)}
         if len(blobs) > _FEW:  # JSON has no blobs, and so many are no parameters
@@ -212,30 +230,28 @@ class SQLite(Dialect):
         first = max(highest, above, 0) + 1
         return range(first, first + count)
 
-    def insert_rows(self, table: Table, rows: Rows) -> Statement:
-        return many_inserted(insert(table), rows)
+    def take_keys(
+        self, connection: Connection, column: Column[Any], count: int
+    ) -> Sequence[int] | None:
+        return self.reserve_keys(connection, column, count, 0)
 
-    def update_rows(
-        self, table: Table, keys: Sequence[str], rows: Rows, also: Mapping[str, Any]
-    ) -> Statement:
-        return many_updated(table, keys, rows, also)
+    def inserting(self, table: Table, names: Sequence[str]) -> Write:
+        return sqlite_bulk.inserting(table, names)
 
-    def upsert_rows(
+    def updating(
+        self, table: Table, keys: Sequence[str], names: Sequence[str], also: Mapping[str, Any]
+    ) -> Write:
+        return sqlite_bulk.updating(table, keys, names, also)
+
+    def upserting(
         self,
         table: Table,
-        rows: Rows,
+        names: Sequence[str],
         on: Sequence[str],
         written: Collection[str],
         also: Mapping[str, Any],
-    ) -> Statement:
-        statement = sqlite_insert(table)
-        values = {name: statement.excluded[name] for name in written} | {**also}
-        columns = [table.c[name] for name in on]
-        if values:
-            statement = statement.on_conflict_do_update(index_elements=columns, set_=values)
-        else:
-            statement = statement.on_conflict_do_nothing(index_elements=columns)
-        return many_inserted(statement, rows)
+    ) -> Write:
+        return sqlite_bulk.upserting(table, names, on, written, also)
 
     def text_type(self, length: int | None) -> TypeEngine[Any]:
         return String(length)
@@ -271,11 +287,6 @@ class _DecimalText(TypeDecorator[Decimal]):
         return None if value is None else Decimal(value)
 
 
-def _compare_decimals(left: str, right: str) -> int:
-    a, b = Decimal(left), Decimal(right)
-    return (a > b) - (a < b)
-
-
 def _canonical_json(value: Any) -> str:
     """One text for equal values, so that they are equal for the database too."""
     return json.dumps(
@@ -283,64 +294,20 @@ def _canonical_json(value: Any) -> str:
     )
 
 
-def _each(values: list[Any]) -> Select[Any]:
+def _each(values: list[Any], as_json: str | None = None) -> Select[Any]:
     """Any number of values in one parameter."""
-    each = func.json_each(bindparam(None, json.dumps(values), String)).table_valued("value")
+    text = bindparam(None, as_json or json.dumps(values), String)
+    each = func.json_each(text).table_valued("value")
     return select(sql_column("value")).select_from(each)
-
-
-class _Connect:
-    """What every new connection is told before anybody uses it."""
-
-    def __init__(self, wait: float, *, wal: bool) -> None:
-        self.wait = wait
-        self.wal = wal
-
-    def __call__(self, connection: sqlite3.Connection, record: Any) -> None:
-        connection.create_collation("DECIMAL", _compare_decimals)
-        connection.execute("PRAGMA foreign_keys=ON")
-        if connection.execute("PRAGMA foreign_keys").fetchone() != (1,):
-            raise errors.DatabaseUnavailable(
-                "this SQLite was built without foreign keys; use a build that has them"
-            )
-        if self.wal:
-            self._use_wal(connection)
-
-    def _use_wal(self, connection: sqlite3.Connection) -> None:
-        # The busy timeout does not cover this change of mode.
-        deadline = time.monotonic() + self.wait
-        while connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
-            try:
-                connection.execute("PRAGMA journal_mode=WAL")
-            except sqlite3.OperationalError as error:
-                if error.sqlite_errorname == "SQLITE_READONLY":
-                    return
-                if error.sqlite_errorname != "SQLITE_BUSY" or time.monotonic() > deadline:
-                    raise
-                time.sleep(0.01)
 
 
 def _driver_connection(connection: Connection) -> Any:
     return None if connection.invalidated else connection.connection.driver_connection
 
 
-def begin(connection: Connection) -> None:
-    """Begin, as the unit needs it."""
-    if connection.get_execution_options().get(READ_ONLY):
-        connection.info[READ_ONLY] = True
-        connection.exec_driver_sql("PRAGMA query_only=ON")
-        connection.exec_driver_sql("BEGIN DEFERRED")
-    else:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-
-def _reset(
-    connection: sqlite3.Connection,
-    record: Any,
-    state: Any,  # noqa: ARG001 -- SQLAlchemy counts the parameters
-) -> None:
-    if record.info.pop(READ_ONLY, False):
-        connection.execute("PRAGMA query_only=OFF")
+def _wait(settings: Settings) -> float:
+    """How long to wait for a lock, in seconds."""
+    return settings.lock_timeout or settings.busy_timeout
 
 
 def _dangling_reference(context: ExceptionContext) -> Violation:

@@ -12,7 +12,8 @@ from sqlalchemy import URL, Connection, Engine, event
 
 from infrastructure.database.dialects.base import READ_ONLY, Settings
 from infrastructure.database.dialects.sandbox import Sandboxed
-from infrastructure.database.dialects.sqlite import SQLite, begin
+from infrastructure.database.dialects.sqlite import SQLite
+from infrastructure.database.dialects.sqlite_connect import begin
 from infrastructure.database.dialects.templates import Templates
 
 _FOREIGN_KEY = (787, "SQLITE_CONSTRAINT_FOREIGNKEY")

@@ -198,6 +198,9 @@ def _construct(self: Any, **data: Any) -> None:
     object.__setattr__(self, "__pydantic_fields_set__", given)
 
 
+cast(Any, _construct).__kit_constructor__ = True
+
+
 def _for_constructor(rules: Rules, domain: type[Any], values: dict[str, Any]) -> dict[str, Any]:
     """Take what the domain's own constructor wants out of the values."""
     taken = {}

@@ -72,9 +72,10 @@ def changed(state: InstanceState[Any]) -> bool:
 
 def note(entity: Any) -> None:
     """From now on, what a detached entity holds counts as unchanged."""
-    info = state_of(entity).info
-    if _KEY in info:
-        info[_KEY] = _texts(entity)
+    if rules_of(type(entity)).json:
+        info = state_of(entity).info
+        if _KEY in info:
+            info[_KEY] = _texts(entity)
 
 
 def forget(session: Session) -> list[Any]:

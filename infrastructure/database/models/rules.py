@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import difflib
+import functools
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from functools import cache
@@ -42,8 +43,10 @@ class Rules:
             if isinstance(column := attribute.columns[0], Column)
         }
         self.keys = tuple(mapper.get_property_by_column(key).key for key in mapper.primary_key)
+        self.names = tuple(self.columns)
         version = mapper.version_id_col
         self.version = None if version is None else mapper.get_property_by_column(version).key
+        self.givable = self.columns.keys() - {self.version}
         self.timestamped = "updated_at" in self.columns and hasattr(model, "stamp")
         self.json = {name for name, c in self.columns.items() if _holds_json(c.type)}
         self.relationships = frozenset(mapper.relationships.keys())
@@ -97,9 +100,9 @@ class Rules:
 
     def key(self, parts: Sequence[Any]) -> tuple[Any, ...]:
         """The parts of a key, converted."""
-        operands = [self._operand_of(name) for name in self.keys]
-        if all(op.is_exact(part) for op, part in zip(operands, parts, strict=True)):
-            return tuple(op.accept(part) for op, part in zip(operands, parts, strict=True))
+        operands = [self._operands.get(name) or self._operand_of(name) for name in self.keys]
+        if all(map(Operand.is_exact, operands, parts)):
+            return tuple(map(Operand.accept, operands, parts))
         values = self.some(dict(zip(self.keys, parts, strict=True)))
         return tuple(values[name] for name in self.keys)
 
@@ -109,6 +112,12 @@ class Rules:
             annotation = self.model.model_fields[name].annotation
             self._operands[name] = Operand(self.entity, name, annotation, self.columns[name])
         return self._operands[name]
+
+    @functools.cached_property
+    def key_type(self) -> type[Any] | None:
+        """The type of a key of one part, whose values need no conversion; None for others."""
+        exact = [kind for key in self.keys for kind in self._operand_of(key).exact]
+        return exact[0] if len(exact) == len(self.keys) == 1 else None
 
     def known(self, names: Iterable[str]) -> None:
         """Refuse names that are no fields."""
@@ -172,13 +181,13 @@ class Operand:
     def __init__(self, entity: str, name: str, annotation: Any, column: Column[Any]) -> None:
         self.entity = entity
         self.name = name
-        self._exact = [kind for kind in (get_args(annotation) or (annotation,)) if kind in _SIMPLE]
+        self.exact = [kind for kind in (get_args(annotation) or (annotation,)) if kind in _SIMPLE]
         self._adapter: pydantic.TypeAdapter[Any] = pydantic.TypeAdapter(annotation)
         self._check = check_for(column.type, any_size=True)
 
     def is_exact(self, value: Any) -> bool:
         """Whether the value has the type of the field, so that nothing has to be converted."""
-        return type(value) in self._exact
+        return type(value) in self.exact
 
     def accept(self, value: Any) -> Any:
         """The value, in the type of the field; ``ValidationError`` if it has another meaning."""

@@ -82,9 +82,9 @@ class TableKind(Kind):
     # -- what is given -----------------------------------------------------------------------
 
     def drafts(self, given: Iterable[Any], known: Callable[[Any], object]) -> list[Draft]:
-        desk = _Desk(known)
-        entities = list(given) if _is_list(given) else given
-        rows = Intake(cast(Any, desk), self.rules).new(entities)
+        intake = Intake(cast(Any, _Desk(known)), self.rules)
+        entities = intake.listed(given)
+        rows = intake.new(entities)
         return [self.draft(row, one) for one, row in zip(entities, rows, strict=True)]
 
     def draft(self, row: Any, given: Any) -> Draft:
@@ -320,10 +320,6 @@ class _Desk:
 
     def pair(self, original: Any, row: Any) -> None:
         """The unit itself remembers the originals."""
-
-
-def _is_list(given: Any) -> bool:
-    return isinstance(given, Iterable) and not isinstance(given, str | bytes | dict | SQLModel)
 
 
 def _is_dataclass(kind: TableKind) -> bool:

@@ -1,0 +1,55 @@
+"""The garbage collector, which would look at every object of a large read many times over."""
+
+from __future__ import annotations
+
+import gc
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class _Pauses:
+    """How many threads have paused it, and whether it was on before the first."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.count = 0
+        self.was_on = False
+
+    def begin(self) -> None:
+        with self.lock:
+            if self.count == 0:
+                self.was_on = gc.isenabled()
+                gc.disable()
+            self.count += 1
+
+    def end(self) -> None:
+        with self.lock:
+            self.count -= 1
+            if self.count == 0 and self.was_on:
+                gc.enable()
+
+
+_pauses = _Pauses()
+
+
+@contextmanager
+def paused() -> Iterator[None]:
+    """No collection while many objects are made; for a bounded piece of work, which never waits."""
+    _pauses.begin()
+    try:
+        yield
+    finally:
+        _pauses.end()
+
+
+def _begin_anew() -> None:
+    """In a forked child there are no other threads, and none of theirs to wait for."""
+    global _pauses  # noqa: PLW0603
+    if _pauses.count and _pauses.was_on:
+        gc.enable()
+    _pauses = _Pauses()
+
+
+os.register_at_fork(after_in_child=_begin_anew)

@@ -1,0 +1,36 @@
+"""Keys from the sequence of a column, many at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Column, Connection
+
+_SEQUENCE = """
+SELECT pg_get_serial_sequence(%(table)s, %(column)s), attidentity
+FROM pg_attribute WHERE attrelid = CAST(%(table)s AS regclass) AND attname = %(column)s
+"""
+
+
+def take(connection: Connection, column: Column[Any], count: int) -> Sequence[int] | None:
+    """Keys of the column's own sequence; None if it has none, or keeps others out of it."""
+    name = _sequence(connection, column)
+    if name is None:
+        return None
+    found = connection.exec_driver_sql(
+        "SELECT nextval(CAST(%(name)s AS regclass)) FROM generate_series(1, %(count)s)",
+        {"name": name, "count": count},
+    )
+    return list(found.scalars())
+
+
+def _sequence(connection: Connection, column: Column[Any]) -> str | None:
+    """Asked once for each connection: a table may be made anew by a migration."""
+    known: dict[str, str | None] = connection.info.setdefault("kit_sequences", {})
+    table = connection.dialect.identifier_preparer.format_table(column.table)
+    if table not in known:
+        asked = {"table": table, "column": column.name}
+        found = connection.exec_driver_sql(_SEQUENCE, asked).one_or_none()
+        known[table] = None if found is None or found[1] == "a" else found[0]
+    return known[table]

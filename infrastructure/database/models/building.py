@@ -1,0 +1,51 @@
+"""Makes entities of rows, many at a time, by code that is made for their class.
+
+As ``dataclasses`` does it for constructors: what is known of a class is written into the
+code, so that it is not asked for again with each object.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache
+from inspect import getattr_static
+from typing import Any
+
+Build = Callable[[Iterable[Sequence[Any]]], list[Any]]
+"""Makes an object of each row."""
+
+
+@cache
+def builder(kind: Any, names: tuple[str, ...]) -> Build:
+    """Makes objects without their constructor; ``names`` are what the values of a row are."""
+    values = [f"v{at}" for at in range(len(names))]
+    plain = all(_is_plain(kind, name) for name in names)
+    give = "    one.{name} = {value}" if plain else "    one.__dict__[{name!r}] = {value}"
+    build: Build = compiled(
+        "build(rows)",
+        f"for {', '.join(values)}, in rows:",
+        "    one = new(kind)",
+        *(give.format(name=name, value=v) for name, v in zip(names, values, strict=True)),
+        "    add(one)",
+        kind=kind,
+    )
+    return build
+
+
+def compiled(signature: str, *lines: str, **known: Any) -> Any:
+    """A function that gives a list; its lines ``add`` to it, and know ``new`` and what is given."""
+    body = "".join(f"\n    {line}" for line in lines)
+    source = f"def {signature}:\n    made = []\n    add = made.append{body}\n    return made\n"
+    space = {"new": object.__new__, **known}
+    exec(source, space)  # noqa: S102 -- of names of fields, which are identifiers
+    return space[signature.partition("(")[0]]
+
+
+def _is_plain(kind: Any, name: str) -> bool:
+    """Whether an assignment does no more than to put the value into ``__dict__``."""
+    held = getattr_static(kind, name, None)
+    return (
+        kind.__setattr__ is object.__setattr__
+        and name.isidentifier()
+        and not hasattr(type(held), "__set__")
+    )

@@ -1,0 +1,60 @@
+"""What writing units hand out: rows that the session tracks, made with less ado than it does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select
+
+from infrastructure.database.collecting import paused
+from infrastructure.database.keys import Key, by_key
+from infrastructure.database.models.rules import rules_of
+from infrastructure.database.session import UnitSession
+from infrastructure.database.shortcuts import Tracked
+
+
+class TrackedRows:
+    """Reads the rows of one table."""
+
+    def __init__(self, session: UnitSession, how: Tracked) -> None:
+        self._session = session
+        self.how = how
+        model: Any = how.mapper.class_
+        self._columns = tuple(rules_of(model).columns.values())
+        self._by_key = session.database.prepared(*by_key(model, self._columns))
+
+    def get(self, key: Key) -> Any | None:
+        """The one with this key, or None."""
+        session, how = self._session, self.how
+        known: Any = session.identity_map.get((how.mapper.class_, key, None))
+        if known is None and not how.is_watched(session):
+            made = how.load(session, session.read(self._by_key, key))
+            return made[0] if made else None
+        return session.get(how.mapper.class_, key)
+
+    def all(self, query: Select[Any]) -> list[Any]:
+        """Those of a query of the model."""
+        session, how = self._session, self.how
+        if not how.is_watched(session):
+            rows = session.fetch(query.with_only_columns(*self._columns))
+            with paused():
+                made = how.load(session, rows)
+            if made is not None:
+                return made
+        found = session.scalars(query)
+        with paused():
+            return list(found.all())
+
+    def with_values(
+        self, query: Select[Any], columns: Sequence[ColumnElement[Any]]
+    ) -> list[tuple[Any, Sequence[Any]]] | None:
+        """The same, each with the values of some columns; None if one has to be read again."""
+        session, how, count = self._session, self.how, len(self._columns)
+        if how.is_watched(session):
+            return None
+        rows = session.fetch(query.with_only_columns(*self._columns, *columns))
+        made = how.load(session, [row[:count] for row in rows])
+        if made is None:
+            return None
+        return [(one, row[count:]) for one, row in zip(made, rows, strict=True)]
