@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import sqlite3
 import threading
@@ -166,10 +165,15 @@ class Driver(Contender):
         self.connection.close()
 
 
-@functools.cache
-def _as_text(rows: Callable[..., Sequence[data.Values]], *arguments: int) -> Sequence[Tuple]:
+def _as_text(rows: Iterable[data.Values]) -> list[Tuple]:
     """New rows, their timestamps as SQLite stores them."""
-    return [(*row[:4], _text(row[4])) for row in rows(*arguments)]
+    return [(*row[:4], _text(row[4])) for row in rows]
+
+
+def _with_moments(rows: Iterable[Tuple]) -> list[Tuple]:
+    """Rows as they were before ``_as_text``."""
+    parse = datetime.fromisoformat
+    return [(*row[:5], parse(row[5] + "+00:00")) for row in rows]
 
 
 def _insert(table: str) -> str:
@@ -181,7 +185,7 @@ def _text(moment: datetime) -> str:
 
 
 class SQLiteDriver(Driver):
-    """executemany; timestamps are taken and handed out as the text that is stored."""
+    """executemany; timestamps are converted by hand, because the driver does not."""
 
     begin = "BEGIN IMMEDIATE"
     mark = "?"
@@ -192,22 +196,20 @@ class SQLiteDriver(Driver):
     def adapted(self, values: data.Values) -> Tuple:
         return (*values[:4], _text(values[4]))
 
-    def prepare(self) -> None:
-        for count in data.COUNTS:
-            _as_text(data.new, count)
-        _as_text(data.upserts)
-
     def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> list[Tuple]:
         found: list[Tuple] = self.connection.execute(sql, parameters).fetchall()
-        return found
+        return _with_moments(found) if len(found[0]) == len(data.FIELDS) + 1 else found
 
     @contextmanager
     def streamed(self, sql: str) -> Iterator[Iterator[list[Tuple]]]:
         cursor = self.connection.execute(sql)
-        yield iter(lambda: cursor.fetchmany(1000), [])
+        yield iter(lambda: _with_moments(cursor.fetchmany(1000)), [])
+
+    def _one(self, connection: Any, id: int) -> Tuple:
+        return _with_moments([super()._one(connection, id)])[0]
 
     def create_many(self, count: int) -> Sequence[int]:
-        new = _as_text(data.new, count)
+        new = _as_text(data.new(count))
         with self.transaction():
             first = self.connection.execute("SELECT max(id) FROM items").fetchone()[0] + 1
             ids = range(first, first + count)
@@ -218,7 +220,7 @@ class SQLiteDriver(Driver):
     def bulk_create(self, count: int) -> None:
         sql = f"INSERT INTO items ({_COLUMNS}) VALUES (?, ?, ?, ?, ?)"  # noqa: S608
         with self.transaction():
-            self.connection.executemany(sql, _as_text(data.new, count))
+            self.connection.executemany(sql, _as_text(data.new(count)))
 
     def insert(self, table: str, rows: Iterable[data.Row]) -> None:
         """Any number of rows that have their keys."""
@@ -240,7 +242,7 @@ class SQLiteDriver(Driver):
     def bulk_upsert(self) -> None:
         sql = f"INSERT INTO items ({_COLUMNS}) VALUES (?, ?, ?, ?, ?){_CONFLICT}"  # noqa: S608
         with self.transaction():
-            self.connection.executemany(sql, _as_text(data.upserts))
+            self.connection.executemany(sql, _as_text(data.upserts()))
 
 
 class PostgreSQLDriver(Driver):

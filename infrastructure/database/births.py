@@ -135,7 +135,8 @@ class Births:
         if not database.engine.dialect.insert_returning:
             return None
         prepared = database.prepared_insert(self._table, tuple(names), column)
-        ((key,),) = self._session.write(prepared, list(values.values()))
+        ((key, *transaction),), _ = self._session.write(prepared, list(values.values()))
+        self._session.transaction_id = next(iter(transaction), None)
         return [key]
 
     def _insert(self, values: Lists) -> None:

@@ -107,7 +107,7 @@ class Bulk:
 
     def _fields_of(self, row: Any) -> Values:
         held = row.__dict__ if type(row) is self.intake.domain and not self.domain.none else {}
-        if held.keys() == self.domain.kept:  # a plain entity without a version or children
+        if held and held.keys() == self.domain.kept:  # a plain entity without a version or children
             return held.copy()
         return self.intake.fields_of(row)
 

@@ -17,7 +17,7 @@ from infrastructure.database import forks, shortcuts
 from infrastructure.database.clock import Clocked
 from infrastructure.database.dialects import Dialect, Settings, dialect_named
 from infrastructure.database.errors import hide_values, translate
-from infrastructure.database.prepared import Prepared, one_insert
+from infrastructure.database.prepared import Conversions, Prepared, one_insert
 from infrastructure.database.urls import parsed
 
 DEFAULT_URL = "sqlite:///app.db"
@@ -64,6 +64,7 @@ class Database(Clocked):
         self.reader = self.dialect.reader(self.settings, self.engine)
         self.begin_reading = self.dialect.begin_reading(self.settings)
         self.streamer = self.dialect.streamer(self.engine, self.reader)
+        self.conversions = Conversions(self.dialect, self.engine)
         self._prepared: dict[object, Prepared] = {}
         self._connections = forks.Connections()
         for dialect in {self.engine.dialect, self.reader.dialect}:
@@ -113,11 +114,16 @@ class Database(Clocked):
     def prepared_insert(
         self, table: Table, names: tuple[str, ...], returned: Column[Any]
     ) -> Prepared:
-        """The INSERT of one row with these columns, which gives another one back."""
+        """The INSERT of one row with these columns, which gives back another one.
+
+        And what the transaction is called, where that is of use.
+        """
         key = (table, names)
         found = self._prepared.get(key)
         if found is None:
-            found = Prepared(*one_insert(table, names, returned), self.engine)
+            also = self.dialect.transaction_id()
+            columns = (returned,) if also is None else (returned, also)
+            found = Prepared(*one_insert(table, names, *columns), self.engine)
             self._prepared[key] = found
         return found
 

@@ -16,6 +16,7 @@ from sqlmodel import Session
 
 from domain.errors import ConcurrencyConflict, UnitOfWorkError, ValidationError
 from infrastructure.database import aggregates
+from infrastructure.database.collecting import paused
 from infrastructure.database.database import Database
 from infrastructure.database.keys import Key, bare, key_of
 from infrastructure.database.models import json_changes
@@ -133,6 +134,7 @@ class Tracker:
         twin = self._twins.get(id(original))
         return None if twin is None else twin.row
 
+    @paused()
     def check_twins(self) -> None:
         """Refuse to go on where a change of an original would be lost."""
         self._check(self._twins.values())
@@ -258,6 +260,7 @@ class Tracker:
         self._twins.clear()
         self._originals.clear()
 
+    @paused()
     def settle(self) -> None:
         """After COMMIT: the originals are not to be changed any more."""
         alive = {key: late for key, late in self._late.items() if late[0]() is not None}
@@ -268,6 +271,7 @@ class Tracker:
         self._late = alive | settled
         self.forget()
 
+    @paused()
     def changed_late(self) -> list[str]:
         """The originals of earlier transactions that were changed since."""
         return [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from operator import is_
 from typing import Any
 
 from sqlalchemy.orm.attributes import set_committed_value
@@ -11,13 +12,11 @@ from sqlmodel import SQLModel
 from infrastructure.database.models.plain import VERSION, held_by
 from infrastructure.database.models.rules import rules_of
 
-_NOTHING = object()
-
 
 def differs(original: Any, model: Any, values: dict[str, Any]) -> bool:
     """Whether an object holds something else than it did."""
     held = original.__dict__
-    same = all(held.get(name, _NOTHING) is value for name, value in values.items())
+    same = len(held) >= len(values) and all(map(is_, map(held.get, values), values.values()))
     return not same and held_by(original, model) != values
 
 

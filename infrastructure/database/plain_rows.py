@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
-from operator import itemgetter
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from sqlalchemy import Column, ColumnElement, Select
@@ -13,9 +13,10 @@ from sqlalchemy import inspect as mapping_of
 
 from infrastructure.database.collecting import paused
 from infrastructure.database.keys import Key, bare, by_key
-from infrastructure.database.models.building import Build, builder
+from infrastructure.database.models.building import builder
 from infrastructure.database.models.plain import VERSION, field_names
 from infrastructure.database.models.rules import rules_of
+from infrastructure.database.prepared import Found
 from infrastructure.database.rows import Rows
 from infrastructure.database.session import UnitSession
 from infrastructure.database.streams import parts
@@ -27,10 +28,11 @@ _AT_ONCE = 250
 class Recipe(NamedTuple):
     """How the entities of one class are made of the columns of their table."""
 
-    columns: list[Column[Any]]
+    entity: Any
+    names: tuple[str, ...]
+    columns: tuple[Column[Any], ...]
     keys: tuple[str, ...]
-    key: Callable[[Sequence[Any]], Any]
-    build: Build
+    key: Callable[[Any], Any]
     by_key: tuple[Select[Any], tuple[str, ...]]
 
 
@@ -47,10 +49,9 @@ def recipe(model: Any, entity: Any) -> Recipe | None:
         kept[VERSION] = rules.version
     if not {*rules.keys, *kept.values()} <= rules.columns.keys() or not {*rules.keys} <= {*names}:
         return None
-    columns = [rules.columns[name] for name in kept.values()]
-    places = [names.index(key) for key in rules.keys]
-    build = builder(entity, tuple(kept))
-    return Recipe(columns, rules.keys, itemgetter(*places), build, by_key(model, tuple(columns)))
+    columns = tuple(rules.columns[name] for name in kept.values())
+    key = attrgetter(*rules.keys)
+    return Recipe(entity, tuple(kept), columns, rules.keys, key, by_key(model, columns))
 
 
 class Given:
@@ -112,7 +113,7 @@ class PlainRows:
         if known is not None:
             return known
         found = self._session.read(self._by_key, key)
-        return self._given.first(bare(key), self._how.build(found)[0]) if found else None
+        return self._given.first(bare(key), self._built(found)[0]) if found.rows else None
 
     def by_keys(self, rows: Rows, keys: Sequence[Key]) -> dict[Key, Any]:
         """Those with these keys, any number of them; missing ones left out."""
@@ -127,7 +128,7 @@ class PlainRows:
 
     def all(self, query: Select[Any]) -> list[Any]:
         """Those of a query of the model."""
-        return self._made(self._session.fetch(self._only_columns(query)))
+        return self._made(self._session.find(self._only_columns(query), self._how.columns))
 
     def with_values(
         self, query: Select[Any], columns: Sequence[ColumnElement[Any]]
@@ -135,20 +136,30 @@ class PlainRows:
         """The same, each with the values of some columns."""
         count = len(self._how.columns)
         rows = self._session.fetch(query.with_only_columns(*self._how.columns, *columns))
-        made = self._made([row[:count] for row in rows])
+        made = self._made(Found([row[:count] for row in rows]))
         return [(one, row[count:]) for one, row in zip(made, rows, strict=True)]
 
     def stream(self, query: Select[Any], size: int) -> Iterator[Any]:
         """The same, one after the other, in constant memory."""
-        for part in parts(self._session, self._only_columns(query), size):
-            for at in range(0, len(part), _AT_ONCE):
-                some = part[at : at + _AT_ONCE]
-                yield from self._made(some)
-                self._given.drop_dead([*map(self._how.key, some)])
+        columns = self._how.columns
+        for rows, converts in parts(self._session, self._only_columns(query), columns, size):
+            for at in range(0, len(rows), _AT_ONCE):
+                made = self._made(Found(rows[at : at + _AT_ONCE], converts))
+                keys = self._keys_of(made)
+                yield from made
+                del made
+                self._given.drop_dead(keys)
 
     def _only_columns(self, query: Select[Any]) -> Select[Any]:
         return query.with_only_columns(*self._how.columns)
 
-    def _made(self, rows: Sequence[Any]) -> list[Any]:
+    def _made(self, found: Found) -> list[Any]:
         with paused():
-            return self._given.keep([*map(self._how.key, rows)], self._how.build(rows))
+            made = self._built(found)
+            return self._given.keep(self._keys_of(made), made)
+
+    def _built(self, found: Found) -> list[Any]:
+        return builder(self._how.entity, self._how.names, found.converts)(found.rows)
+
+    def _keys_of(self, made: list[Any]) -> list[Any]:
+        return list(map(self._how.key, made))

@@ -3,11 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Column, Engine, Insert, Select, Table, bindparam, insert
+from sqlalchemy import ColumnElement, Engine, Insert, Select, Table, bindparam, insert
+from sqlalchemy.types import TypeEngine
+
+from infrastructure.database.dialects import Dialect
+from infrastructure.database.models.building import Converts
 
 Process = Callable[[Any], Any]
+
+
+class Found(NamedTuple):
+    """Rows as the driver has them, and what has yet to be done with their values."""
+
+    rows: Sequence[Sequence[Any]]
+    converts: Converts = ()
+
+
+class Conversions:
+    """How the values of columns come out of one database; found out with the first row."""
+
+    def __init__(self, dialect: Dialect, engine: Engine) -> None:
+        self._dialect = dialect
+        self._engine = engine
+        self._known: dict[object, Converts] = {}
+
+    def of(self, columns: Sequence[Any], description: Sequence[Any]) -> Converts:
+        """Those of these columns; ``description`` is what the driver says of them."""
+        found = self._known.get(columns)
+        if found is None:
+            pairs = zip(columns, description, strict=True)
+            processes = [self._process(column.type, said[1]) for column, said in pairs]
+            found = tuple((at, each) for at, each in enumerate(processes) if each is not None)
+            self._known[columns] = found
+        return found
+
+    def _process(self, type_: TypeEngine[Any], code: Any) -> Process | None:
+        sqlalchemy = self._engine.dialect
+        usual = type_.dialect_impl(sqlalchemy).result_processor(sqlalchemy, code)
+        return None if usual is None else self._dialect.faster(type_, usual)
 
 
 class Prepared:
@@ -18,16 +53,16 @@ class Prepared:
     ) -> None:
         self.statement = statement
         self.names = tuple(names)
+        self.columns = tuple(statement.exported_columns)
         compiled = statement.compile(engine)
         self.sql = str(compiled)
-        self._dialect = engine.dialect
         self._positions: list[int] | None = None
         if compiled.positiontup is not None:
             self._positions = [self.names.index(name) for name in compiled.positiontup]
         types = [compiled.binds[name].type for name in self.names]
-        found = [kind.dialect_impl(self._dialect).bind_processor(self._dialect) for kind in types]
+        dialect = engine.dialect
+        found = [kind.dialect_impl(dialect).bind_processor(dialect) for kind in types]
         self._processes = None if not any(found) else found
-        self._converts: list[tuple[int, Process]] | None = None
 
     def parameters(self, values: Sequence[Any]) -> Any:
         """The values as the driver wants them."""
@@ -38,37 +73,14 @@ class Prepared:
             return dict(zip(self.names, values, strict=True))
         return [values[at] for at in self._positions]
 
-    def rows(self, cursor: Any) -> list[Sequence[Any]]:
-        """What a cursor has found, in the types of the columns."""
-        found: list[Sequence[Any]] = cursor.fetchall()
-        if self._converts is None:
-            self._converts = self._conversions(cursor.description)
-        return [self._converted(row) for row in found] if self._converts else found
-
-    def _conversions(self, description: Sequence[Any]) -> list[tuple[int, Process]]:
-        columns = self.statement.exported_columns
-        found: list[tuple[int, Process]] = []
-        for at, (column, said) in enumerate(zip(columns, description, strict=True)):
-            kind = column.type.dialect_impl(self._dialect)
-            process = kind.result_processor(self._dialect, said[1])
-            if process is not None:
-                found.append((at, process))
-        return found
-
-    def _converted(self, row: Sequence[Any]) -> Sequence[Any]:
-        values = list(row)
-        for at, process in self._converts or ():
-            values[at] = process(values[at])
-        return values
-
 
 def one_insert(
-    table: Table, names: Sequence[str], returned: Column[Any]
+    table: Table, names: Sequence[str], *returned: ColumnElement[Any]
 ) -> tuple[Insert, tuple[str, ...]]:
-    """INSERT of one row that gives a column back, and the names of its parameters."""
+    """INSERT of one row that gives something back, and the names of its parameters."""
     parameters = tuple(f"new_{name}" for name in names)
     values: dict[Any, Any] = {
         table.c[name]: bindparam(parameter, type_=table.c[name].type)
         for name, parameter in zip(names, parameters, strict=True)
     }
-    return insert(table).values(values).returning(returned), parameters
+    return insert(table).values(values).returning(*returned), parameters

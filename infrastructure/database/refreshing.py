@@ -17,6 +17,15 @@ from infrastructure.database.models import json_changes
 from infrastructure.database.models.rules import Rules, rules_of
 
 
+def load_expired(session: Session) -> None:
+    """Read what the database computed, while it can be read."""
+    for state in session.identity_map.all_states():
+        if state.expired_attributes and (entity := state.obj()) is not None:
+            names = state.expired_attributes & rules_of(type(entity)).columns.keys()
+            if names:
+                session.refresh(entity, names)
+
+
 def read_again(session: Session, dialect: Dialect, rows: Iterable[Any]) -> None:
     """Replace the values of loaded rows by those of the database; what is gone leaves."""
     kinds: dict[type[Any], dict[Key, Any]] = {}

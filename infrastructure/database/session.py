@@ -18,13 +18,13 @@ from sqlmodel import Session
 
 from domain.errors import CommitOutcomeUnknown, ReadOnlyViolation, UnitOfWorkError
 from infrastructure.database import aggregates, forks, open_units
+from infrastructure.database.collecting import paused
 from infrastructure.database.database import Database
 from infrastructure.database.failing import Failing
 from infrastructure.database.flushing import Mark, Tracker
 from infrastructure.database.guards import forgetful, guarded, owned
 from infrastructure.database.models import json_changes
-from infrastructure.database.models.rules import rules_of
-from infrastructure.database.refreshing import read_again
+from infrastructure.database.refreshing import load_expired, read_again
 from infrastructure.database.settled import Settled
 from infrastructure.database.undoing import (
     Held,
@@ -131,6 +131,7 @@ class UnitSession(Failing, ValueReads):
 
     def _forget_transaction(self) -> None:
         self.wrote = self.begun = False
+        self.transaction_id = None
         self.finished += 1
         self.driver = self._connection = None
         self.forget_known()
@@ -143,7 +144,7 @@ class UnitSession(Failing, ValueReads):
         self.refuse_lost_changes()
         self.flush()
         if self.in_transaction():
-            self._load_expired()
+            load_expired(self)
             self._commit()
         self.tracker.settle()
         self.settled.keep_released()
@@ -152,7 +153,7 @@ class UnitSession(Failing, ValueReads):
 
     def _send_commit(self) -> None:
         dialect = self.database.dialect
-        transaction = dialect.transaction_of(super().connection())
+        transaction = dialect.transaction_of(super().connection(), self.transaction_id)
         self.committing = True
         try:
             super().commit()
@@ -229,6 +230,7 @@ class UnitSession(Failing, ValueReads):
             super().invalidate()
         self._give_back_connections()
 
+    @paused()
     def settle(self, *, undone: bool = False) -> None:
         """Detach everything: values stay, and a change from now on is noticed."""
         while self.cursors:  # later, the connection is somebody else's
@@ -251,14 +253,6 @@ class UnitSession(Failing, ValueReads):
         restore_deleted(self.tracker.deleted)
         again = [*(entity for entity, _ in self.tracker.deleted), *self.tracker.removed]
         self.settled.add(state_list(again), ())
-
-    def _load_expired(self) -> None:
-        """Read what the database computed, while it can be read."""
-        for state in self.identity_map.all_states():
-            if state.expired_attributes and (entity := state.obj()) is not None:
-                names = state.expired_attributes & rules_of(type(entity)).columns.keys()
-                if names:
-                    self.refresh(entity, names)
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
@@ -358,9 +352,11 @@ class UnitSession(Failing, ValueReads):
         execute = guarded(Session.execute)
         exec = guarded(Session.exec)
         fetch = guarded(ValueReads.fetch)
+        find = guarded(ValueReads.find)
         read = guarded(ValueReads.read)
         write = guarded(ValueReads.write)
         open_cursor = guarded(ValueReads.open_cursor)
+        next_part = guarded(ValueReads.next_part)
 
     def flush(self, objects: Any = None) -> None:
         """Validate, then write what is new, changed or deleted."""

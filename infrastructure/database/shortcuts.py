@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from sqlalchemy import (
     Column,
     Connection,
+    CursorResult,
     Engine,
     Integer,
     String,
@@ -28,7 +29,7 @@ from sqlalchemy import inspect as mapping_of
 from sqlalchemy.orm import InstanceState, Mapper, Session, registry
 from sqlmodel import SQLModel
 
-from infrastructure.database.models.building import compiled
+from infrastructure.database.models.building import Converts, compiled, converters, converting
 
 Load = Callable[[Iterable[Sequence[Any]], Any, int, Any], "list[Any] | None"]
 
@@ -65,6 +66,20 @@ def connection_on(engine: Engine, pooled: Any) -> Connection:
     return Connection(engine, pooled)
 
 
+def raw_rows(found: CursorResult[Any], size: int | None = None) -> Sequence[Sequence[Any]]:
+    """All rows, or the next ones, as the driver has them: their values are not converted."""
+    strategy: Any = found.cursor_strategy
+    if size is None:
+        return cast("Sequence[Sequence[Any]]", strategy.fetchall(found, found.cursor))
+    return cast("Sequence[Sequence[Any]]", strategy.fetchmany(found, found.cursor, size))
+
+
+def description_of(found: CursorResult[Any]) -> Any:
+    """What the driver says of the columns; None when all rows were read."""
+    cursor: Any = found.cursor
+    return None if cursor is None else cursor.description
+
+
 def raise_as_usual(connection: Connection, error: Exception, sql: str, values: Any) -> NoReturn:
     """What SQLAlchemy does with an error of the driver, its listeners included."""
     connection._handle_dbapi_exception(error, sql, values, None, None)
@@ -82,13 +97,18 @@ class Tracked:
         self.keys = [mapper.get_property_by_column(key).key for key in mapper.primary_key]
         self.state = mapper.class_manager.STATE_ATTR
         self.stores_alike = _stores_alike(mapper)
-        self._load = _loader(mapper, names)
+        self._loads: dict[Converts, Load] = {}
         self._make = _maker(mapper, names)
 
-    def load(self, session: Session, rows: Iterable[Sequence[Any]]) -> list[Any] | None:
+    def load(
+        self, session: Session, rows: Iterable[Sequence[Any]], converts: Converts = ()
+    ) -> list[Any] | None:
         """The entities of rows, loaded ones as they are; None if one has to be read again."""
+        load = self._loads.get(converts)
+        if load is None:
+            load = self._loads[converts] = _loader(self.mapper, self.names, converts)
         known: Any = session.identity_map
-        return self._load(rows, known._dict, session.hash_key, known._wr)
+        return load(rows, known._dict, session.hash_key, known._wr)
 
     def make(self, rows: Iterable[Sequence[Any]], given: frozenset[str]) -> list[Any]:
         """Rows that no session knows, as their constructor makes them of these fields."""
@@ -177,13 +197,14 @@ _SESSION_EVENTS = (
 )
 
 
-def _loader(mapper: Mapper[Any], names: tuple[str, ...]) -> Load:
+def _loader(mapper: Mapper[Any], names: tuple[str, ...], converts: Converts) -> Load:
     """As ``sqlalchemy.orm.loading`` does it, for a table whose columns are known."""
     values = [f"v{at}" for at in range(len(names))]
     keys = [values[names.index(mapper.get_property_by_column(c).key)] for c in mapper.primary_key]
     load: Load = compiled(
         "load(rows, known, session_id, identity_map)",
         f"for {', '.join(values)}, in rows:",
+        *converting(converts),
         f"    key = (kind, ({', '.join(keys)},), None)",
         "    state = known.get(key)",
         "    one = None if state is None else state.obj()",
@@ -199,6 +220,7 @@ def _loader(mapper: Mapper[Any], names: tuple[str, ...]) -> Load:
         "    known[key] = state",
         "    add(one)",
         **_known(mapper),
+        **converters(converts),
     )
     return load
 

@@ -5,17 +5,19 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Integer, Select
 
 from domain.errors import UnitOfWorkError
 from infrastructure.database.keys import Key
 from infrastructure.database.models import json_changes
+from infrastructure.database.prepared import Found
 from infrastructure.database.rows import Rows
 from infrastructure.database.session import Cursor, UnitSession
 
 _KEYS = 10_000
+_Part = TypeVar("_Part")
 
 
 def stream_rows(rows: Rows, query: Select[Any], load: Sequence[str], size: int) -> Iterator[Any]:
@@ -25,10 +27,18 @@ def stream_rows(rows: Rows, query: Select[Any], load: Sequence[str], size: int) 
     return _by_key(rows, query, load, size)
 
 
-def parts(session: UnitSession, query: Select[Any], size: int) -> Iterator[Sequence[Any]]:
-    """The values of a query as they were at the beginning, so many at once."""
+def parts(
+    session: UnitSession, query: Select[Any], columns: tuple[Any, ...], size: int
+) -> Iterator[Found]:
+    """The values of these columns as they were at the beginning, so many rows at once."""
     session.use_streamer()
-    return _parts(session, session.open_cursor(query, size))
+    found = session.open_cursor(query)
+
+    def read() -> Iterator[Found]:
+        while (part := session.next_part(found, columns, size)).rows:
+            yield part
+
+    return _parts(session, found, read())
 
 
 def _by_cursor(rows: Rows, query: Select[Any], size: int) -> Iterator[Any]:
@@ -36,16 +46,16 @@ def _by_cursor(rows: Rows, query: Select[Any], size: int) -> Iterator[Any]:
     session = rows.session
     session.use_streamer()
     found = session.scalars(query.execution_options(yield_per=size))
-    for part in _parts(session, found):
+    for part in _parts(session, found, found.partitions()):
         yield from part
         json_changes.release(session)
 
 
-def _parts(session: UnitSession, found: Cursor) -> Iterator[Sequence[Any]]:
+def _parts(session: UnitSession, found: Cursor, parts: Iterator[_Part]) -> Iterator[_Part]:
     session.cursors.append(found)
-    transaction, parts = session.finished, found.partitions()
+    transaction = session.finished
     try:
-        while part := next(parts, None):
+        for part in parts:
             yield part
             session.check()
             if session.finished != transaction:

@@ -29,7 +29,7 @@ class TrackedRows:
         session, how = self._session, self.how
         known: Any = session.identity_map.get((how.mapper.class_, key, None))
         if known is None and not how.is_watched(session):
-            made = how.load(session, session.read(self._by_key, key))
+            made = how.load(session, *session.read(self._by_key, key))
             return made[0] if made else None
         return session.get(how.mapper.class_, key)
 
@@ -37,14 +37,14 @@ class TrackedRows:
         """Those of a query of the model."""
         session, how = self._session, self.how
         if not how.is_watched(session):
-            rows = session.fetch(query.with_only_columns(*self._columns))
+            found = session.find(query.with_only_columns(*self._columns), self._columns)
             with paused():
-                made = how.load(session, rows)
+                made = how.load(session, *found)
             if made is not None:
                 return made
-        found = session.scalars(query)
+        rows = session.scalars(query)
         with paused():
-            return list(found.all())
+            return list(rows.all())
 
     def with_values(
         self, query: Select[Any], columns: Sequence[ColumnElement[Any]]

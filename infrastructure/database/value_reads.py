@@ -16,8 +16,15 @@ from sqlmodel import Session
 
 from infrastructure.database.collecting import paused
 from infrastructure.database.database import Database
-from infrastructure.database.prepared import Prepared
-from infrastructure.database.shortcuts import connection_on, is_logged, listeners, raise_as_usual
+from infrastructure.database.prepared import Found, Prepared
+from infrastructure.database.shortcuts import (
+    connection_on,
+    description_of,
+    is_logged,
+    listeners,
+    raise_as_usual,
+    raw_rows,
+)
 
 
 class ValueReads(Session):
@@ -36,6 +43,7 @@ class ValueReads(Session):
         self.database = database
         self.read_only = read_only
         self.wrote = False
+        self.transaction_id: str | None = None
         self.driver: Any = None
         """The driver's connection, as long as it may be used."""
         self._connection: Connection | None = None
@@ -66,30 +74,50 @@ class ValueReads(Session):
         with paused():
             return found.all()
 
-    def read(self, prepared: Prepared, values: Sequence[Any]) -> Sequence[Any]:
+    def find(self, query: Select[Any], columns: tuple[Any, ...]) -> Found:
+        """The rows of a query of these columns, as the driver has them."""
+        if not self.read_only:
+            self.flush()
+        found = self._joined().execute(query)
+        converts = self.database.conversions.of(columns, description_of(found))
+        with paused():
+            return Found(raw_rows(found), converts)
+
+    def read(self, prepared: Prepared, values: Sequence[Any]) -> Found:
         """The rows of a prepared statement, which are few."""
         if not self.read_only:
             self.flush()
         source = self.source
         if listeners(source) > self.database.listeners[source] or is_logged(source):
             named = dict(zip(prepared.names, values, strict=True))
-            return self._joined().execute(prepared.statement, named).all()
+            return Found(self._joined().execute(prepared.statement, named).all())
         driver = self.driver or self._take_driver()
         parameters = prepared.parameters(values)
         try:
-            return prepared.rows(driver.execute(prepared.sql, parameters))
+            cursor = driver.execute(prepared.sql, parameters)
+            rows = cursor.fetchall()
         except Exception as error:  # noqa: BLE001 -- SQLAlchemy knows what to do with each
             self.driver = None
             raise_as_usual(self._joined(), error, prepared.sql, parameters)
+        return Found(rows, self.database.conversions.of(prepared.columns, cursor.description))
 
-    def write(self, prepared: Prepared, values: Sequence[Any]) -> Sequence[Any]:
+    def write(self, prepared: Prepared, values: Sequence[Any]) -> Found:
         """What a prepared statement gives back that writes."""
         found = ValueReads.read(self, prepared, values)
         self.wrote = True
         return found
 
-    def open_cursor(self, query: Select[Any], size: int) -> CursorResult[Any]:
-        return self._joined().execute(query, execution_options={"yield_per": size})
+    def open_cursor(self, query: Select[Any]) -> CursorResult[Any]:
+        """A query that is read part by part."""
+        return self._joined().execute(query, execution_options={"stream_results": True})
+
+    def next_part(self, found: CursorResult[Any], columns: tuple[Any, ...], size: int) -> Found:
+        """The next rows of an open cursor, as the driver has them."""
+        description = description_of(found)
+        if description is None:
+            return Found(())
+        converts = self.database.conversions.of(columns, description)
+        return Found(raw_rows(found, size), converts)
 
     def use_streamer(self) -> None:
         """From now on, read in a transaction: only there a cursor stays open."""

@@ -439,3 +439,13 @@ def test_many_are_validated_at_once(database: Database, monkeypatch: pytest.Monk
         uow.plain.bulk_update([{"id": row.id, "age": 3} for row in uow.plain.get_all(limit=9)])
         uow.strict.bulk_create([{"name": "a"}, {"name": "b"}])
         uow.rollback()
+
+
+def test_rows_of_a_table_without_a_domain_class_may_come_from_a_generator(
+    database: Database,
+) -> None:
+    with Units(database) as uow:
+        kept = uow.repository(Judged)
+        assert kept.bulk_create(Judged(low=n, high=n + 1) for n in range(3)) == 3
+        assert sorted(one.low for one in kept.get_all()) == [0, 1, 2]
+        uow.commit()

@@ -214,8 +214,15 @@ class Dialect(ABC):
         ``record`` is the pool's. False if the database cannot be used in this process then.
         """
 
-    def transaction_of(self, connection: Connection) -> object:
-        """What to call the transaction afterwards; asked before COMMIT of whoever may write."""
+    def transaction_of(self, connection: Connection, known: str | None = None) -> object:
+        """What to call the transaction afterwards; asked before COMMIT of whoever may write.
+
+        ``known`` is what a statement gave of ``transaction_id``, if one did.
+        """
+        return None
+
+    def transaction_id(self) -> ColumnElement[Any] | None:
+        """What a statement that writes can give back for ``transaction_of``, if it is of use."""
         return None
 
     def outcome(self, engine: Engine, transaction: object, patience: float) -> bool | None:
@@ -276,6 +283,10 @@ class Dialect(ABC):
         self, column: ColumnElement[Any], operator: str, text: str
     ) -> ColumnElement[bool]:
         """``contains``, ``startswith`` or ``endswith``, case-sensitive."""
+
+    def faster(self, type_: TypeEngine[Any], usual: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        """Does what SQLAlchemy's ``usual`` does to each value of a column."""
+        return usual
 
     @abstractmethod
     def reserve_keys(

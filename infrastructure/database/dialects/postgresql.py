@@ -101,8 +101,11 @@ class PostgreSQL(Dialect):
         keep_for_ever(record.dbapi_connection)  # the socket is shared with the parent
         return True
 
-    def transaction_of(self, connection: Connection) -> object:
-        return postgresql_outcome.transaction_of(connection)
+    def transaction_of(self, connection: Connection, known: str | None = None) -> object:
+        return postgresql_outcome.transaction_of(connection, known)
+
+    def transaction_id(self) -> ColumnElement[Any] | None:
+        return postgresql_outcome.transaction_id()
 
     def outcome(self, engine: Engine, transaction: object, patience: float) -> bool | None:
         return postgresql_outcome.outcome(engine, transaction, patience)

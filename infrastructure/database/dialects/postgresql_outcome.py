@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import ColumnElement, Connection, Engine, Text, cast, func
 from sqlalchemy.exc import SQLAlchemyError
 
 from domain.errors import KitError
@@ -42,8 +42,15 @@ def note_incarnation(connection: Any, record: Any) -> None:
     connection.autocommit = False
 
 
-def transaction_of(connection: Connection) -> Transaction | None:
+def transaction_id() -> ColumnElement[str]:
+    """The number of the transaction, for a statement that writes to give back."""
+    return cast(func.pg_current_xact_id(), Text)
+
+
+def transaction_of(connection: Connection, known: str | None) -> Transaction | None:
     """The transaction of a connection, or None if it has written nothing."""
+    if known is not None:
+        return Transaction(known, connection.info[_INCARNATION])
     raw: Any = connection.connection.driver_connection
     try:  # by the driver itself: it is one more round trip for each COMMIT as it is
         (id,) = raw.execute(_ASK_ID).fetchone()

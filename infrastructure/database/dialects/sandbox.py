@@ -13,7 +13,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, ClassVar
 
-from sqlalchemy import URL, Connection, Engine, event
+from sqlalchemy import URL, ColumnElement, Connection, Engine, event
 
 from domain.errors import KitError, UnitOfWorkError
 from infrastructure.database.dialects.base import READ_ONLY, Dialect, Settings, keep_for_ever
@@ -67,7 +67,10 @@ class Sandboxed(Dialect):
             raise UnitOfWorkError(_ISOLATION)
         return {READ_ONLY: True} if read_only else {}
 
-    def transaction_of(self, connection: Connection) -> object:
+    def transaction_of(self, connection: Connection, known: str | None = None) -> object:
+        return None
+
+    def transaction_id(self) -> ColumnElement[Any] | None:
         return None
 
     def outcome(self, engine: Engine, transaction: object, patience: float) -> bool | None:

@@ -10,7 +10,7 @@ import json
 import math
 import re
 import sqlite3
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from decimal import Decimal
 from typing import Any
@@ -40,6 +40,7 @@ from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.pool import QueuePool
 from sqlalchemy.types import TypeDecorator, TypeEngine
+from sqlmodel.sql.sqltypes import UTCDateTime
 
 from domain import errors
 from infrastructure.database.dialects import sqlite_bulk, sqlite_dates, sqlite_timeout
@@ -215,6 +216,9 @@ class SQLite(Dialect):
             else (func.substr(column, -length, length))
         )
         return part == text
+
+    def faster(self, type_: TypeEngine[Any], usual: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        return sqlite_dates.reader_in_utc(usual) if isinstance(type_, UTCDateTime) else usual
 
     def reserve_keys(
         self, connection: Connection, column: Column[Any], count: int, above: int

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import TIMESTAMP, Date, DateTime, Time
@@ -34,6 +35,19 @@ class _Time(TIME):
     def result_processor(self, dialect: Any, coltype: object) -> Any:
         convert = super().result_processor(dialect, coltype)  # type: ignore[no-untyped-call]
         return _reader(convert, "time of day")
+
+
+def reader_in_utc(usual: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Reads moments as they are usually stored at once, and all others as is usual."""
+    parse = datetime.fromisoformat
+
+    def read(value: Any) -> Any:
+        try:
+            return parse(value + "+00:00")
+        except (TypeError, ValueError):
+            return usual(value)
+
+    return read
 
 
 TYPES: dict[type[TypeEngine[Any]], type[TypeEngine[Any]]] = {

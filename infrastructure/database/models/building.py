@@ -11,12 +11,15 @@ from functools import cache
 from inspect import getattr_static
 from typing import Any
 
+Converts = tuple[tuple[int, Callable[[Any], Any]], ...]
+"""At which places values have to be converted, and how."""
+
 Build = Callable[[Iterable[Sequence[Any]]], list[Any]]
 """Makes an object of each row."""
 
 
 @cache
-def builder(kind: Any, names: tuple[str, ...]) -> Build:
+def builder(kind: Any, names: tuple[str, ...], converts: Converts = ()) -> Build:
     """Makes objects without their constructor; ``names`` are what the values of a row are."""
     values = [f"v{at}" for at in range(len(names))]
     plain = all(_is_plain(kind, name) for name in names)
@@ -24,12 +27,24 @@ def builder(kind: Any, names: tuple[str, ...]) -> Build:
     build: Build = compiled(
         "build(rows)",
         f"for {', '.join(values)}, in rows:",
+        *converting(converts),
         "    one = new(kind)",
         *(give.format(name=name, value=v) for name, v in zip(names, values, strict=True)),
         "    add(one)",
         kind=kind,
+        **converters(converts),
     )
     return build
+
+
+def converting(converts: Converts) -> list[str]:
+    """The lines that convert the values of a row."""
+    return [f"    v{at} = convert{at}(v{at})" for at, _ in converts]
+
+
+def converters(converts: Converts) -> dict[str, Any]:
+    """What those lines know."""
+    return {f"convert{at}": convert for at, convert in converts}
 
 
 def compiled(signature: str, *lines: str, **known: Any) -> Any:

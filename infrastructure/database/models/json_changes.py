@@ -66,7 +66,9 @@ def changed_in(session: Session) -> Iterator[Any]:
 def changed(state: InstanceState[Any]) -> bool:
     """Whether an entity changed inside since it was loaded or written."""
     entity = state.obj()
-    known = state.info.get(_KEY) if entity is not None else None
+    if entity is None or not rules_of(type(entity)).json:
+        return False
+    known = state.info.get(_KEY)
     return known is not None and known != _texts(entity)
 
 
