@@ -98,18 +98,30 @@ class Block(Generic[S]):
     def _refuse_unfit(cls, entity: type[Any]) -> None:
         """Refuse the type argument of a repository that has no class of its own."""
 
+    _read_only: bool
+    _made_at: tuple[str, int]
+    _lock: threading.RLock
+    _session: S | None
+    _repositories: dict[Any, Any]
+    _hooks: list[Callable[[], object]]
+    _was_left: bool
+    _stored: bool
+
     def __init__(self, *, read_only: bool) -> None:
         self._read_only = read_only
         self._made_at = _place_of_caller()
         self._reset()
 
     def _reset(self) -> None:
-        self._lock = threading.RLock()
-        self._session: S | None = None
-        self._repositories: dict[Any, Any] = {}
         self._forget_injected()
-        self._hooks: list[Callable[[], object]] = []
-        self._was_left = self._stored = False
+        vars(self).update(  # one by one, each would be asked whether it is a repository
+            _lock=threading.RLock(),
+            _session=None,
+            _repositories={},
+            _hooks=[],
+            _was_left=False,
+            _stored=False,
+        )
 
     def _storage(self) -> Storage:
         """Where this unit stores."""
@@ -154,7 +166,7 @@ class Block(Generic[S]):
         self._hooks.clear()
         self._repositories.clear()
         self._forget_injected()
-        self._session, self._was_left = None, True
+        vars(self).update(_session=None, _was_left=True)
         session.leave()
 
     def __del__(self) -> None:

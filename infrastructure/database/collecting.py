@@ -5,8 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ContextDecorator
 
 
 class _Pauses:
@@ -34,14 +33,23 @@ class _Pauses:
 _pauses = _Pauses()
 
 
-@contextmanager
-def paused() -> Iterator[None]:
-    """No collection while many objects are made; for a bounded piece of work, which never waits."""
-    _pauses.begin()
-    try:
-        yield
-    finally:
+class _Paused(ContextDecorator):
+    def __enter__(self) -> None:
+        _pauses.begin()
+
+    def __exit__(self, *_: object) -> None:
         _pauses.end()
+
+
+_paused = _Paused()
+
+
+def paused() -> _Paused:
+    """No collection while many objects are made; for a bounded piece of work, which never waits.
+
+    A context manager, and a decorator.
+    """
+    return _paused
 
 
 def _begin_anew() -> None:

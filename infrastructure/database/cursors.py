@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -52,6 +53,7 @@ def _check(content: bytes, query: str) -> bytes:
     return hashlib.blake2b(content, digest_size=_CHECK, key=_key(query)).digest()
 
 
+@functools.lru_cache(maxsize=256)
 def _key(query: str) -> bytes:
     return hashlib.blake2b(query.encode("utf-8", "surrogatepass")).digest()
 

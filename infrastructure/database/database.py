@@ -17,7 +17,7 @@ from infrastructure.database import forks, shortcuts
 from infrastructure.database.clock import Clocked
 from infrastructure.database.dialects import Dialect, Settings, dialect_named
 from infrastructure.database.errors import hide_values, translate
-from infrastructure.database.prepared import Conversions, Prepared, one_insert
+from infrastructure.database.prepared import Conversions, Prepared, PreparedQuery, one_insert
 from infrastructure.database.urls import parsed
 
 DEFAULT_URL = "sqlite:///app.db"
@@ -109,6 +109,15 @@ class Database(Clocked):
         found = self._prepared.get(statement)
         if found is None:
             found = self._prepared[statement] = Prepared(statement, names, self.engine)
+        return found
+
+    def prepared_query(self, query: PreparedQuery, columns: tuple[Column[Any], ...]) -> Prepared:
+        """A query of some columns, made and compiled once."""
+        key = (query.name, query.parameters, columns)
+        found = self._prepared.get(key)
+        if found is None:
+            statement = query.make().with_only_columns(*columns)
+            found = self._prepared[key] = Prepared(statement, query.parameters, self.engine)
         return found
 
     def prepared_insert(

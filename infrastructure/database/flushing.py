@@ -134,10 +134,11 @@ class Tracker:
         twin = self._twins.get(id(original))
         return None if twin is None else twin.row
 
-    @paused()
     def check_twins(self) -> None:
         """Refuse to go on where a change of an original would be lost."""
-        self._check(self._twins.values())
+        if self._twins:
+            with paused():
+                self._check(self._twins.values())
 
     def check_recent_twins(self) -> None:
         """The same for the last ones: all at each flush would be quadratic."""
@@ -260,18 +261,21 @@ class Tracker:
         self._twins.clear()
         self._originals.clear()
 
-    @paused()
     def settle(self) -> None:
         """After COMMIT: the originals are not to be changed any more."""
+        if self._late or self._twins:
+            self._settle_twins()
+        self.forget()
+
+    @paused()
+    def _settle_twins(self) -> None:
         alive = {key: late for key, late in self._late.items() if late[0]() is not None}
         settled = {
             key: (weakref.ref(twin.original), type(twin.row), key_of(twin.row), twin.values)
             for key, twin in self._twins.items()
         }
         self._late = alive | settled
-        self.forget()
 
-    @paused()
     def changed_late(self) -> list[str]:
         """The originals of earlier transactions that were changed since."""
         return [

@@ -141,6 +141,8 @@ class Intake:
 
     def parse_key(self, id: Any) -> tuple[Any, ...]:
         """A key as the database has it, of an id as it was given."""
+        if type(id) is self.rules.key_type:
+            return (self.rules.operand(self.rules.keys[0], id),)
         names: list[str] = list(self.rules.keys)
         composite = len(names) > 1 and isinstance(id, tuple)
         parts: tuple[Any, ...] = id if composite else (id,)

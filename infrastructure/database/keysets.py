@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, and_, false, literal, or_, true, tuple_
+from sqlalchemy import BindParameter, ColumnElement, and_, false, literal, or_, true, tuple_
 
 _Condition = ColumnElement[bool]
 
@@ -51,8 +51,8 @@ class Term(NamedTuple):
         return self.column <= bound if self.descending else self.column >= bound
 
     def bound(self, value: Any) -> ColumnElement[Any]:
-        """The value, as the column has it."""
-        return literal(value, self.column.type)
+        """The value, as the column has it; a parameter stands for one."""
+        return value if isinstance(value, BindParameter) else literal(value, self.column.type)
 
 
 class Segment(NamedTuple):

@@ -16,7 +16,7 @@ from infrastructure.database.keys import Key, bare, by_key
 from infrastructure.database.models.building import builder
 from infrastructure.database.models.plain import VERSION, field_names
 from infrastructure.database.models.rules import rules_of
-from infrastructure.database.prepared import Found
+from infrastructure.database.prepared import Found, PreparedQuery
 from infrastructure.database.rows import Rows
 from infrastructure.database.session import UnitSession
 from infrastructure.database.streams import parts
@@ -138,6 +138,16 @@ class PlainRows:
         rows = self._session.fetch(query.with_only_columns(*self._how.columns, *columns))
         made = self._made(Found([row[:count] for row in rows]))
         return [(one, row[count:]) for one, row in zip(made, rows, strict=True)]
+
+    def by_prepared(
+        self, query: PreparedQuery, values: Sequence[Any], fields: Sequence[str]
+    ) -> list[tuple[Any, Sequence[Any]]] | None:
+        """The same of a query that is made once for all values."""
+        if not {*fields} <= {*self._how.names}:
+            return None
+        prepared = self._session.database.prepared_query(query, self._how.columns)
+        made = self._made(self._session.read(prepared, values))
+        return [(one, [one.__dict__[name] for name in fields]) for one in made]
 
     def stream(self, query: Select[Any], size: int) -> Iterator[Any]:
         """The same, one after the other, in constant memory."""

@@ -21,6 +21,14 @@ class Found(NamedTuple):
     converts: Converts = ()
 
 
+class PreparedQuery(NamedTuple):
+    """A query that has to be made only once; those with one name and parameters are alike."""
+
+    name: object
+    make: Callable[[], Select[Any]]
+    parameters: tuple[str, ...]
+
+
 class Conversions:
     """How the values of columns come out of one database; found out with the first row."""
 
@@ -56,9 +64,12 @@ class Prepared:
         self.columns = tuple(statement.exported_columns)
         compiled = statement.compile(engine)
         self.sql = str(compiled)
+        own = [name for name in compiled.params if name not in self.names]
+        self._constants = tuple(compiled.params[name] for name in own)
+        self._all = (*self.names, *own)
         self._positions: list[int] | None = None
         if compiled.positiontup is not None:
-            self._positions = [self.names.index(name) for name in compiled.positiontup]
+            self._positions = [self._all.index(name) for name in compiled.positiontup]
         types = [compiled.binds[name].type for name in self.names]
         dialect = engine.dialect
         found = [kind.dialect_impl(dialect).bind_processor(dialect) for kind in types]
@@ -69,8 +80,10 @@ class Prepared:
         if self._processes is not None:
             pairs = zip(self._processes, values, strict=True)
             values = [value if process is None else process(value) for process, value in pairs]
+        if self._constants:
+            values = (*values, *self._constants)
         if self._positions is None:
-            return dict(zip(self.names, values, strict=True))
+            return dict(zip(self._all, values, strict=True))
         return [values[at] for at in self._positions]
 
 

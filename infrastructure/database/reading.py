@@ -26,6 +26,7 @@ from infrastructure.database.models.json_changes import watch
 from infrastructure.database.models.plain import as_plain
 from infrastructure.database.models.rules import entity_name, rules_of
 from infrastructure.database.plain_rows import Given, PlainRows, recipe
+from infrastructure.database.prepared import PreparedQuery
 from infrastructure.database.query import Criterion, Order
 from infrastructure.database.rows import Rows, family
 from infrastructure.database.session import UnitSession
@@ -33,7 +34,7 @@ from infrastructure.database.shortcuts import tracked
 from infrastructure.database.streams import stream_rows
 from infrastructure.database.tracked_rows import TrackedRows
 from infrastructure.database.views import fields_and_maker
-from infrastructure.database.windows import Windows
+from infrastructure.database.windows import Reader, Windows
 
 D = TypeVar("D")
 E = TypeVar("E")
@@ -210,7 +211,7 @@ class Reading(Generic[E]):
         of the order. A cursor serves the query that gave it, with any size.
         """
         self.session.check()
-        windows = Windows(self._rows, criteria, self._order(order_by), self._with_values)
+        windows = Windows(self._rows, criteria, self._order(order_by), self._reader)
         found = windows.find(after, before, self._size("size", size))
         return Window(list(found.rows), found.next, found.previous)
 
@@ -297,10 +298,14 @@ class Reading(Generic[E]):
         with paused():
             return [self._hand_out(row) for row in found.all()]
 
+    @property
+    def _reader(self) -> Reader:
+        return Reader(self._with_values, self._by_prepared)
+
     def _with_values(
         self, query: Select[Any], columns: Sequence[ColumnElement[Any]]
     ) -> list[tuple[E, Sequence[Any]]]:
-        """Entities, each with the values of some columns."""
+        """The entities of a query, each with the values of some columns."""
         if not self.load and (rows := self._plain or self._tracked) is not None:
             pairs = rows.with_values(query, columns)
             if pairs is not None:
@@ -308,6 +313,13 @@ class Reading(Generic[E]):
         query = query.options(*self._rows.options(self.load)).add_columns(*columns)
         found = self.session.execute(query)
         return [(self._hand_out(row), values) for row, *values in found]
+
+    def _by_prepared(
+        self, query: PreparedQuery, values: Sequence[Any], fields: Sequence[str]
+    ) -> list[tuple[E, Sequence[Any]]] | None:
+        """The same of a query that is made once for all values; None if that cannot be."""
+        rows = None if self.load else self._plain or self._tracked
+        return None if rows is None else rows.by_prepared(query, values, fields)
 
     def _hand_out(self, row: Any) -> Any:
         if row is None or self._entity_class is None:

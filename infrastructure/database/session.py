@@ -26,6 +26,7 @@ from infrastructure.database.guards import forgetful, guarded, owned
 from infrastructure.database.models import json_changes
 from infrastructure.database.refreshing import load_expired, read_again
 from infrastructure.database.settled import Settled
+from infrastructure.database.shortcuts import is_clean, is_empty
 from infrastructure.database.undoing import (
     Held,
     give_back,
@@ -110,15 +111,11 @@ class UnitSession(Failing, ValueReads):
 
     def is_changed(self) -> bool:
         """Whether there is something that a flush would write."""
-        return not self.is_empty() and (
+        return not is_empty(self) and (
             bool(self.new or self.deleted)
             or any(json_changes.changed_in(self))
             or any(aggregates.is_changed(self, entity) for entity in self.dirty)
         )
-
-    def is_empty(self) -> bool:
-        """Whether it has no entity at all."""
-        return not (len(self.identity_map) or self.new or self.deleted)
 
     def refuse_lost_changes(self) -> None:
         """Raise if an entity of an earlier transaction was changed."""
@@ -198,7 +195,7 @@ class UnitSession(Failing, ValueReads):
 
     def _has_only_values(self) -> bool:
         """Whether it has read, and nobody has anything that it would have to look after."""
-        return self.read_only and not (self.in_transaction() or self.cursors) and self.is_empty()
+        return self.read_only and not (self.in_transaction() or self.cursors) and is_empty(self)
 
     def _undo_all(self) -> None:
         try:
@@ -230,7 +227,6 @@ class UnitSession(Failing, ValueReads):
             super().invalidate()
         self._give_back_connections()
 
-    @paused()
     def settle(self, *, undone: bool = False) -> None:
         """Detach everything: values stay, and a change from now on is noticed."""
         while self.cursors:  # later, the connection is somebody else's
@@ -241,8 +237,11 @@ class UnitSession(Failing, ValueReads):
                 self.identity_map.safe_discard(state_of(row))
             self.tracker.bases.note_unknown(self)
         held = json_changes.forget(self)
-        if self.is_empty() and not held:
-            return
+        if held or not is_empty(self):
+            self._detach_all(held)
+
+    @paused()
+    def _detach_all(self, held: list[Any]) -> None:
         states: list[InstanceState[Any]] = state_list(self)
         self.expunge_all()
         self.settled.add(states, held)
@@ -360,7 +359,7 @@ class UnitSession(Failing, ValueReads):
 
     def flush(self, objects: Any = None) -> None:
         """Validate, then write what is new, changed or deleted."""
-        if self.new or self.deleted or self.dirty or any(json_changes.changed_in(self)):
+        if not is_clean(self) or any(json_changes.changed_in(self)):
             self._flush_validated()
 
     def _validate_and_flush(self) -> None:

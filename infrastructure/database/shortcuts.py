@@ -85,6 +85,18 @@ def raise_as_usual(connection: Connection, error: Exception, sql: str, values: A
     connection._handle_dbapi_exception(error, sql, values, None, None)
 
 
+def is_clean(session: Session) -> bool:
+    """Whether nothing in a session was added, deleted or set."""
+    state: Any = session
+    return not (state._new or state._deleted or state.identity_map._modified)
+
+
+def is_empty(session: Session) -> bool:
+    """Whether a session has no entity at all."""
+    state: Any = session
+    return not (state._new or state._deleted or state.identity_map._dict)
+
+
 # -- tracked entities --------------------------------------------------------------------------
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Select
 from infrastructure.database.collecting import paused
 from infrastructure.database.keys import Key, by_key
 from infrastructure.database.models.rules import rules_of
+from infrastructure.database.prepared import PreparedQuery
 from infrastructure.database.session import UnitSession
 from infrastructure.database.shortcuts import Tracked
 
@@ -58,3 +59,16 @@ class TrackedRows:
         if made is None:
             return None
         return [(one, row[count:]) for one, row in zip(made, rows, strict=True)]
+
+    def by_prepared(
+        self, query: PreparedQuery, values: Sequence[Any], fields: Sequence[str]
+    ) -> list[tuple[Any, Sequence[Any]]] | None:
+        """The same of a query that is made once for all values."""
+        session, how = self._session, self.how
+        if how.is_watched(session):
+            return None
+        prepared = session.database.prepared_query(query, self._columns)
+        made = how.load(session, *session.read(prepared, values))
+        if made is None:
+            return None
+        return [(one, [one.__dict__[name] for name in fields]) for one in made]

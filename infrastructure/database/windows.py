@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, select, true
+from sqlalchemy import ColumnElement, Integer, Select, bindparam, select, true
 
 from domain.errors import ValidationError
 from infrastructure.database import cursors
 from infrastructure.database.cursors import Cursor
 from infrastructure.database.keysets import Segment, Term, segments
+from infrastructure.database.prepared import PreparedQuery
 from infrastructure.database.rows import Rows
 
 
@@ -29,8 +30,20 @@ class Found(NamedTuple):
 Order = tuple[tuple[str, bool], ...]
 """Fields, and whether they descend."""
 
-Read = Callable[[Select[Any], Sequence[ColumnElement[Any]]], Iterable[tuple[Any, Sequence[Any]]]]
-"""Reads entities, each with the values of some columns."""
+
+Values = Sequence[Any]
+
+
+class Reader(NamedTuple):
+    """What reads the entities of a window."""
+
+    with_values: Callable[[Select[Any], Sequence[ColumnElement[Any]]], Iterable[tuple[Any, Values]]]
+    """Those of a query, each with the values of some columns."""
+
+    by_prepared: Callable[
+        [PreparedQuery, Values, Sequence[str]], Iterable[tuple[Any, Values]] | None
+    ]
+    """The same, for a query that is made once for all values; None if that cannot be."""
 
 
 class _Place(NamedTuple):
@@ -41,12 +54,12 @@ class _Place(NamedTuple):
 class Windows:
     """All windows of one query."""
 
-    def __init__(self, rows: Rows, criteria: Sequence[Any], order_by: Any, read: Read) -> None:
+    def __init__(self, rows: Rows, criteria: Sequence[Any], order_by: Any, reader: Reader) -> None:
         self.rows = rows
         self.criteria = criteria
         self.terms = rows.say.terms(order_by)
         self.conditions = rows.say.conditions(criteria)
-        self.read = read
+        self.reader = reader
 
     def find(self, after: Any, before: Any, size: int) -> Found:
         """The window after a cursor or before one, or the first."""
@@ -74,13 +87,41 @@ class Windows:
         return Found([place.row for place in places], following, previous)
 
     def _fetch(self, terms: Sequence[Term], cursor: Cursor | None, count: int) -> list[_Place]:
+        found = self._fetch_prepared(terms, cursor, count)
+        return self._fetch_parts(terms, cursor, count) if found is None else found
+
+    def _fetch_prepared(
+        self, terms: Sequence[Term], cursor: Cursor | None, count: int
+    ) -> list[_Place] | None:
+        """By one statement that is the same for every cursor, where that is possible."""
+        if self.criteria or any(term.nullable for term in terms):
+            return None
+        at = [bindparam(f"at{n}", type_=t.column.type) for n, t in enumerate(terms)]
+        order = tuple((term.field, term.descending) for term in terms)
+        inclusive = cursor is not None and cursor.inclusive
+
+        def make() -> Select[Any]:
+            given = None if cursor is None else Cursor(at, inclusive)
+            (part,) = self._parts(terms, given)
+            query = select(self.rows.model).where(part.condition).order_by(*part.order)
+            return query.limit(bindparam("count", type_=Integer))
+
+        names = () if cursor is None else tuple(f"at{n}" for n in range(len(terms)))
+        values = () if cursor is None else cursor.values
+        query = PreparedQuery((order, inclusive), make, (*names, "count"))
+        found = self.reader.by_prepared(query, (*values, count), [term.field for term in terms])
+        return None if found is None else [_Place(*one) for one in found]
+
+    def _fetch_parts(
+        self, terms: Sequence[Term], cursor: Cursor | None, count: int
+    ) -> list[_Place]:
         query = select(self.rows.model).where(*self.conditions)
         columns = [term.column for term in self.terms]
         places: list[_Place] = []
         for part in self._parts(terms, cursor):
             if len(places) < count:
                 wanted = query.where(part.condition).order_by(*part.order)
-                found = self.read(wanted.limit(count - len(places)), columns)
+                found = self.reader.with_values(wanted.limit(count - len(places)), columns)
                 places += [_Place(*one) for one in found]
         return places
 

@@ -10,7 +10,15 @@ from sqlalchemy import UniqueConstraint, delete, insert
 from sqlmodel import Field
 
 from domain import Person, Team
-from infrastructure.database import BaseRepository, BaseUnitOfWork, Database, Model, Versioned
+from infrastructure.database import (
+    BaseRepository,
+    BaseUnitOfWork,
+    Database,
+    Model,
+    Versioned,
+    reading,
+    value_reads,
+)
 from infrastructure.database.models.person import PersonModel
 from infrastructure.database.models.team import TeamModel
 from infrastructure.database.unit_of_work import UnitOfWork
@@ -152,4 +160,29 @@ class TestUnitsOfLabels(SqlLabels, UnitOfWorkContract[ConLabel]):
 
 @pytest.mark.thorough(6)
 class TestSqlLabels(SqlLabels, SqlRepositoryContract[ConLabel]):
+    pass
+
+
+@pytest.fixture
+def without_shortcuts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As with versions of the libraries whose private parts the kit does not know."""
+    monkeypatch.setattr(reading, "tracked", lambda *_: None)
+    monkeypatch.setattr(value_reads, "is_logged", lambda _: True)
+
+
+@pytest.mark.thorough(6)
+@pytest.mark.usefixtures("without_shortcuts")
+class TestPeopleWithoutShortcuts(SqlPeople, RepositoryContract[Person]):
+    pass
+
+
+@pytest.mark.thorough(6)
+@pytest.mark.usefixtures("without_shortcuts")
+class TestUnitsOfPeopleWithoutShortcuts(SqlPeople, UnitOfWorkContract[Person]):
+    pass
+
+
+@pytest.mark.thorough(6)
+@pytest.mark.usefixtures("without_shortcuts")
+class TestSqlPeopleWithoutShortcuts(SqlPeople, SqlRepositoryContract[Person]):
     pass

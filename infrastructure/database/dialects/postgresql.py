@@ -45,6 +45,7 @@ from infrastructure.database.dialects.base import (
 )
 from infrastructure.database.dialects.failures import error_for
 from infrastructure.database.dialects.postgresql_arrays import ArrayText
+from infrastructure.database.dialects.postgresql_ping import ping_rested
 from infrastructure.database.dialects.postgresql_types import any_size
 
 # The driver converts times with the zone of the session, and fails near the ends of the calendar.
@@ -223,13 +224,15 @@ def _engine(settings: Settings, pool: Mapping[str, Any], *startup: str) -> Engin
         connect_args["application_name"] = "infrastructure-kit"
     if settings.pgbouncer:
         connect_args["prepare_threshold"] = None
-    return create_engine(
+    engine = create_engine(
         settings.url,
         echo=settings.echo,
         hide_parameters=True,
         connect_args=connect_args,
         **pool,
     )
+    ping_rested(engine)
+    return engine
 
 
 def _begins_with_commands(settings: Settings) -> bool:

@@ -57,6 +57,8 @@ def release(session: Session) -> None:
 
 def changed_in(session: Session) -> Iterator[Any]:
     """The entities of a session that changed inside."""
+    if not session.info:
+        return
     released = session.info.get(_RELEASED, {})
     for entity in [*session.info.get(_KEY, {}).values(), *released.values()]:
         if entity in session and changed(state_of(entity)):

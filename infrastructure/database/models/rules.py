@@ -96,7 +96,7 @@ class Rules:
 
         A value that had to be converted is refused: Python would not find it equal.
         """
-        return self._operand_of(name).accept(value)
+        return (self._operands.get(name) or self._operand_of(name)).accept(value)
 
     def key(self, parts: Sequence[Any]) -> tuple[Any, ...]:
         """The parts of a key, converted."""
