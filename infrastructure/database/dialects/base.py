@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -151,6 +150,8 @@ def bound(type_: TypeEngine[Any], values: Sequence[Any], connection: Connection)
 
 def keep_for_ever(connection: object) -> None:
     """Let nobody collect it: what it would do then is for another process to do."""
+    import ctypes  # few need it
+
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
 
 
