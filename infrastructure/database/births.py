@@ -6,13 +6,17 @@ is refused too, nothing is done here, and the session stores them itself.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from itertools import islice
+from operator import itemgetter
 from typing import Any, cast
 
 from sqlalchemy import Column, Table
 from sqlalchemy import inspect as mapping_of
 
 from infrastructure.database.collecting import paused
+from infrastructure.database.dialects.base import MEANWHILE
 from infrastructure.database.intake import Intake
 from infrastructure.database.models.column_lists import (
     Lists,
@@ -21,8 +25,51 @@ from infrastructure.database.models.column_lists import (
     column_lists_of,
 )
 from infrastructure.database.models.domain_rules import domain_rules_of
+from infrastructure.database.models.rules import Rules
 from infrastructure.database.session import UnitSession
 from infrastructure.database.shortcuts import Tracked
+
+_PART = 10_000  # rows that are made at once, while the database is at work
+
+
+class Brood:
+    """The rows that are made of some values: before these are written, or meanwhile."""
+
+    def __init__(self, how: Tracked, rules: Rules, values: Lists, given: frozenset[str]) -> None:
+        self.values = values
+        self.rows: list[Any] = []
+        self._how = how
+        self._rules = rules
+        self._given = given
+
+    def __len__(self) -> int:
+        return len(next(iter(self.values.values())))
+
+    @cached_property
+    def steps(self) -> Iterator[None]:
+        """Makes those that are not made yet, some with each step."""
+        return self._in_steps()
+
+    def _in_steps(self) -> Iterator[None]:
+        values = zip(*(self.values[name] for name in self._rules.names), strict=True)
+        for _ in range(len(self.rows), len(self), _PART):
+            with paused():
+                self.rows += self._how.make(islice(values, _PART), self._given)
+            yield
+
+    def obeys_domain(self) -> bool:
+        """Make them at once, and ask the domain's own rules, which are to change nothing."""
+        for _ in self._in_steps():
+            pass
+        for row in self.rows:
+            row.__post_init__()
+        return not self._how.are_changed(self.rows)
+
+    def give_keys(self, name: str, keys: Sequence[int]) -> None:
+        """Keys of the database, for all of them."""
+        self.values[name] = list(keys)
+        for row, key in zip(self.rows, keys, strict=False):
+            row.__dict__[name] = key
 
 
 class Births:
@@ -44,15 +91,19 @@ class Births:
         with paused():
             given = self._given(entities)
             values = None if given is None else self._whole(given, len(entities))
-            made = None if values is None else self._made(values, given or {})
-        if made is None or values is None:
+        if given is None or values is None:
             return None
-        key = self._write(values, made)
-        if key is None:
+        brood = Brood(self._how, self._rules, values, frozenset(given))
+        if not (self._domain.silent or brood.obeys_domain()):
             return None
+        generated = self._write(brood)
+        if generated is None:
+            return None
+        for _ in brood.steps:
+            pass
         with paused():
-            self._enter(entities, made, key)
-        return made
+            self._enter(entities, given, brood, generated=generated)
+        return brood.rows
 
     def _is_watched(self) -> bool:
         return self._how.is_watched_when_storing(self._session)
@@ -72,81 +123,77 @@ class Births:
             names = self._domain.kept
             if tracker.knows_any(entities) or len({*map(id, entities)}) < len(entities):
                 return None
+            if not kind.__weakrefoffset__:
+                return None
         else:
             return None
-        if not names <= self._rules.givable or any(one.keys() != names for one in held):
+        if not names <= self._rules.givable or {*map(len, held)} != {len(names)}:
             return None
-        return {name: [one[name] for one in held] for name in names}
+        try:
+            return {name: list(map(itemgetter(name), held)) for name in names}
+        except KeyError:
+            return None
 
     def _whole(self, given: Lists, count: int) -> Lists | None:
         try:
             values = self._lists.whole(given, count)
         except (Unfit, WrongValue):
             return None
+        if any(None in values[name] for name in self._rules.filled_in):
+            return None  # a flush leaves such a None to the default of the column
         if self._rules.timestamped:
             now = self._session.database.clock()
             values |= {name: [now] * count for name in {"created_at", "updated_at"} - given.keys()}
         return values
 
-    def _made(self, values: Lists, given: Lists) -> list[Any] | None:
-        """The rows, in which the domain's own rules hold."""
-        columns = (values[name] for name in self._rules.names)
-        made = self._how.make(zip(*columns, strict=True), frozenset(given))
-        if self._domain.silent:
-            return made
-        for row in made:
-            row.__post_init__()
-        return None if self._how.are_changed(made) else made
-
     # -- writing ---------------------------------------------------------------------------
 
-    def _write(self, values: Lists, made: Sequence[Any]) -> str | None:
-        """INSERT; the key that the rows were given, empty if they had one. None: it cannot."""
+    def _write(self, brood: Brood) -> bool | None:
+        """INSERT; whether the database gave the keys. None: it cannot be done here."""
+        values = brood.values
         column = cast("Column[Any] | None", self._table.autoincrement_column)
         name: str | None = None if column is None else self._rules.keys[0]
         missing = 0 if name is None else values[name].count(None)
         if any(None in values[key] for key in self._rules.keys if key != name):
             return None
         if column is None or name is None or not missing:
-            self._insert(values)
-            return ""
-        if missing < len(made):
+            self._insert(brood)
+            return False
+        if missing < len(brood):
             return None
-        keys = self._keys(column, name, values)
+        if missing == 1:
+            return self._insert_one(column, name, brood)
+        session = self._session
+        keys = session.database.dialect.take_keys(session.connection(), column, missing)
         if keys is None:
             return None
-        for row, key in zip(made, keys, strict=True):
-            row.__dict__[name] = key
-        return name
+        brood.give_keys(name, keys)
+        self._insert(brood)
+        return True
 
-    def _keys(self, column: Column[Any], name: str, values: Lists) -> Sequence[int] | None:
-        count = len(values[name])
-        if count == 1:
-            return self._insert_one(column, {n: v[0] for n, v in values.items() if n != name})
-        session = self._session
-        keys = session.database.dialect.take_keys(session.connection(), column, count)
-        if keys is not None:
-            self._insert(values | {name: list(keys)})
-        return keys
-
-    def _insert_one(self, column: Column[Any], values: dict[str, Any]) -> Sequence[int] | None:
-        names = [self._rules.columns[name].key for name in values]
+    def _insert_one(self, column: Column[Any], name: str, brood: Brood) -> bool | None:
         database = self._session.database
         if not database.engine.dialect.insert_returning:
             return None
-        prepared = database.prepared_insert(self._table, tuple(names), column)
+        values = {n: column[0] for n, column in brood.values.items() if n != name}
+        names = tuple(self._rules.columns[name].key for name in values)
+        prepared = database.prepared_insert(self._table, names, column)
         ((key, *transaction),), _ = self._session.write(prepared, list(values.values()))
         self._session.transaction_id = next(iter(transaction), None)
-        return [key]
+        brood.give_keys(name, [key])
+        return True
 
-    def _insert(self, values: Lists) -> None:
-        columns = {self._rules.columns[name].key: column for name, column in values.items()}
+    def _insert(self, brood: Brood) -> None:
+        columns = {self._rules.columns[n].key: column for n, column in brood.values.items()}
         write = self._session.database.dialect.inserting(self._table, tuple(columns))
         statement, parameters, options = write(self._session.connection(), columns, {})
+        options = {**options, MEANWHILE: brood.steps}
         self._session.execute(statement, parameters, execution_options=options)
 
-    def _enter(self, entities: Sequence[Any], made: list[Any], key: str) -> None:
-        session = self._session
-        self._how.enter(session, made)
+    def _enter(
+        self, entities: Sequence[Any], given: Lists, brood: Brood, *, generated: bool
+    ) -> None:
+        session, rows = self._session, brood.rows
+        self._how.enter(session, rows)
         originals = entities if type(entities[0]) is self._intake.domain else ()
-        session.tracker.born(originals, made, generated=bool(key))
+        session.tracker.born(originals, rows, given, generated=generated)

@@ -55,7 +55,7 @@ class Bulk:
     def update(self, rows: Any) -> int:
         """UPDATE by key; how many were there."""
         how = Validation(self.intake.given_fields_of, self._changed, self._changed_lists)
-        return self._in_batches(rows, how, self._update, self._sizes)
+        return self._in_batches(rows, how, self._update, repeat(LARGE))
 
     def upsert(self, rows: Any, on: Sequence[str]) -> int:
         """INSERT, or UPDATE where this unique key is there already; how many."""
@@ -73,14 +73,9 @@ class Bulk:
             return found
 
         how = Validation(self._fields_of, one, many)
-        return self._in_batches(rows, how, lambda batch: self._upsert(batch, on), self._sizes)
+        return self._in_batches(rows, how, lambda batch: self._upsert(batch, on), repeat(LARGE))
 
     # -- batches -----------------------------------------------------------------------------
-
-    @property
-    def _sizes(self) -> Iterator[int]:
-        """A key that is in two rows of one statement may be written once for both of them."""
-        return repeat(LARGE if self.dialect.row_by_row else BATCH)
 
     def _in_batches(
         self, rows: Any, how: Validation, write: Callable[[Batch], int], sizes: Iterator[int]
@@ -177,7 +172,7 @@ class Bulk:
         return sum(map(len, batch))
 
     def _update(self, batch: Batch) -> int:
-        self._refuse_twice(batch, self.rules.keys)
+        batch = self._once_each(batch, self.rules.keys)
         keys = [self.rules.columns[name].key for name in self.rules.keys]
         count = 0
         for group in batch:
@@ -188,7 +183,7 @@ class Bulk:
         return count
 
     def _upsert(self, batch: Batch, on: Sequence[str]) -> int:
-        self._refuse_twice(batch, on)
+        batch = self._once_each(batch, on)
         keys = [self.rules.columns[name].key for name in on]
         fixed = {*self.rules.keys, *on, self.rules.version, "created_at"}
         for group in batch:
@@ -278,12 +273,22 @@ class Bulk:
                 constants[f"all_{column.key}"] = value
         return also, constants
 
-    def _refuse_twice(self, batch: Batch, names: Sequence[str]) -> None:
+    def _once_each(self, batch: Batch, names: Sequence[str]) -> Batch:
+        """Groups, in none of which a key is twice: one statement may write it once for both."""
+        if self._refuse_twice(batch, names) or self.dialect.row_by_row:
+            return batch
+        return list(chain(*(group.parts(BATCH) for group in batch)))
+
+    def _refuse_twice(self, batch: Batch, names: Sequence[str]) -> bool:
+        """Refuse what is twice in one batch; whether nothing is twice at all."""
         keys: list[Iterable[Any]] = [group.values[names[0]] for group in batch]
         if len(names) > 1:
             keys = [zip(*(group.values[name] for name in names), strict=True) for group in batch]
         found = list(chain(*keys))
+        if len(set(found)) == len(found):
+            return True
         for at in range(0, len(found), BATCH):
             together = found[at : at + BATCH]
             if len(set(together)) < len(together):
                 raise self._refused(names, "is in two rows of one batch; leave one out")
+        return False

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable, Sequence
-from itertools import islice
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain, islice, repeat
 from typing import Any, NamedTuple, cast
 
 from sqlalchemy import Column, Table, select
@@ -19,6 +19,7 @@ from infrastructure.database import aggregates
 from infrastructure.database.collecting import paused
 from infrastructure.database.database import Database
 from infrastructure.database.keys import Key, bare, key_of
+from infrastructure.database.litters import Litter, Litters
 from infrastructure.database.models import json_changes
 from infrastructure.database.models.child_rows import taken_from
 from infrastructure.database.models.mixins import Timestamped
@@ -34,6 +35,7 @@ from infrastructure.database.originals import (
 from infrastructure.database.versions import Bases, version_in
 
 _RECENT = 64
+_FEW = 100  # originals that are looked after one by one
 
 
 class Twin(NamedTuple):
@@ -70,13 +72,14 @@ class Tracker:
     def __init__(self, session: Session, database: Database) -> None:
         self.session = weakref.proxy(session)  # no cycle: a unit goes when nobody has it any more
         self.database = database
-        self.newborns: list[Newborn] = []
+        self.newborns: list[Newborn | tuple[Any, bool]] = []
         self.deleted: list[tuple[Any, dict[str, Any]]] = []
         self.removed: list[Any] = []
         """Rows that left the session because a set-based write had deleted them."""
         self.bases = Bases()
         self._twins: dict[int, Twin] = {}
         self._originals: dict[int, list[Any]] = {}
+        self._litters = Litters()
         self._late: dict[int, tuple[weakref.ref[Any], Any, Key, dict[str, Any]]] = {}
         self._versioned: list[tuple[Any, Any]] = []
         self._written: list[Any] = []
@@ -91,6 +94,7 @@ class Tracker:
         ``values`` is what the original held when the row was made, if that was not just now.
         """
         self._late.pop(id(original), None)
+        self._litters.leave(original)
         held = held_by(original, type(row)) if values is None else values
         self._twins[id(original)] = Twin(original, row, held)
         originals = self._originals.setdefault(id(row), [])
@@ -98,23 +102,45 @@ class Tracker:
             originals.append(original)
         self._fresh.append((original, row))
 
-    def knows_any(self, originals: Iterable[Any]) -> bool:
+    def knows_any(self, originals: Sequence[Any]) -> bool:
         """Whether a row was made of any of these objects in this transaction."""
-        return bool(self._twins) and any(id(one) in self._twins for one in originals)
+        twins = self._twins
+        known = bool(twins) and not twins.keys().isdisjoint(map(id, originals))
+        return known or self._litters.know_any(originals)
 
-    def born(self, originals: Sequence[Any], rows: Sequence[Any], *, generated: bool) -> None:
-        """Rows were inserted without a flush; of plain ``originals``, if there are any."""
-        self.newborns += [Newborn(row, generated) for row in rows]
-        if originals:
-            rules = rules_of(type(rows[0]))
+    def born(
+        self,
+        originals: Sequence[Any],
+        rows: Sequence[Any],
+        values: Mapping[str, Sequence[Any]],
+        *,
+        generated: bool,
+    ) -> None:
+        """Rows were inserted without a flush; of plain ``originals``, if there are any.
+
+        ``values`` are what the originals hold, as columns.
+        """
+        self.newborns += zip(rows, repeat(generated))
+        if not originals:
+            return
+        rules = rules_of(type(rows[0]))
+        if len(rows) < _FEW:
             keys = [name for name in rules.keys if name in originals[0].__dict__]
             for original, row in zip(originals, rows, strict=True):
                 self._bear(original, row, keys, rules.version)
+            return
+        for original in originals if self._late else ():
+            self._late.pop(id(original), None)
+        litter = self._litters.add(originals, rows, values, rules.keys)
+        self._versions.append((litter, VERSION, None))
+        for original, row in zip(originals, rows, strict=True) if rules.version else ():
+            original.__dict__[VERSION] = row.__dict__[rules.version]
 
     def _bear(self, original: Any, row: Any, keys: Sequence[str], version: str | None) -> None:
         held, stored = original.__dict__, row.__dict__
         self._versions.append((original, VERSION, None))
         self._late.pop(id(original), None)
+        self._litters.leave(original)
         for name in keys:
             held[name] = stored[name]
         self._twins[id(original)] = Twin(original, row, held.copy())
@@ -125,6 +151,7 @@ class Tracker:
     def unpair(self, row: Any) -> list[Any]:
         """The originals may change again; which they are."""
         originals = self._originals.pop(id(row), [])
+        originals += self._litters.take_out(row)
         for original in originals:
             self._twins.pop(id(original), None)
         return originals
@@ -132,25 +159,29 @@ class Tracker:
     def twin_of(self, original: Any) -> Any | None:
         """The row that was made of this object in this transaction."""
         twin = self._twins.get(id(original))
-        return None if twin is None else twin.row
+        return self._litters.row_of(original) if twin is None else twin.row
 
     def check_twins(self) -> None:
         """Refuse to go on where a change of an original would be lost."""
-        if self._twins:
+        if self._twins or self._litters.now:
             with paused():
-                self._check(self._twins.values())
+                self._check(self._twins.values(), None)
 
     def check_recent_twins(self) -> None:
         """The same for the last ones: all at each flush would be quadratic."""
-        self._check(islice(reversed(self._twins.values()), _RECENT))
+        self._check(islice(reversed(self._twins.values()), _RECENT), _RECENT)
 
-    def _check(self, twins: Iterable[Twin]) -> None:
-        for original, row, values in twins:
-            if differs(original, type(row), values):
-                raise UnitOfWorkError(
-                    f"{_label(row)}: the object given to the repository was changed afterwards; "
-                    "change the one that it returned, or call update()"
-                )
+    def _check(self, twins: Iterable[Twin], last: int | None) -> None:
+        changed = (
+            (type(row), key_of(row))
+            for original, row, values in twins
+            if differs(original, type(row), values)
+        )
+        for model, key in chain(self._litters.changed(last), changed):
+            raise UnitOfWorkError(
+                f"{_named(model, key)}: the object given to the repository was changed "
+                "afterwards; change the one that it returned, or call update()"
+            )
 
     # -- around a flush --------------------------------------------------------------------
 
@@ -260,11 +291,13 @@ class Tracker:
         self._versions.clear()
         self._twins.clear()
         self._originals.clear()
+        self._litters.forget()
 
     def settle(self) -> None:
         """After COMMIT: the originals are not to be changed any more."""
         if self._late or self._twins:
             self._settle_twins()
+        self._litters.settle()
         self.forget()
 
     @paused()
@@ -278,11 +311,12 @@ class Tracker:
 
     def changed_late(self) -> list[str]:
         """The originals of earlier transactions that were changed since."""
-        return [
-            _named(model, key)
+        changed = [
+            (model, key)
             for reference, model, key, values in self._late.values()
             if (original := reference()) is not None and differs(original, model, values)
         ]
+        return [_named(model, key) for model, key in [*changed, *self._litters.changed_late()]]
 
     def mark(self) -> Mark:
         """How much there is to take back so far."""
@@ -298,6 +332,10 @@ class Tracker:
         """After a rollback: what was inserted is new again, and has no key of the database."""
         del self.deleted[since.deleted :]
         for original, name, version in reversed(self._versions[since.versions :]):
+            if isinstance(original, Litter):
+                for one in original.originals():
+                    give_version(one, name, version)
+                continue
             give_version(original, name, version)
             twin = self._twins.get(id(original))
             if twin is not None and name in twin.values:
@@ -355,10 +393,6 @@ def _set(entity: Any, values: dict[str, Any]) -> None:
     for name, value in values.items():
         if name not in held or held[name] is not value:
             set_attribute(entity, name, value)
-
-
-def _label(row: Any) -> str:
-    return _named(type(row), key_of(row))
 
 
 def _named(model: Any, key: Key) -> str:

@@ -37,6 +37,12 @@ class Group(NamedTuple):
     def __len__(self) -> int:
         return len(next(iter(self.values.values())))
 
+    def parts(self, size: int) -> Iterator[Group]:
+        """The same rows in smaller groups."""
+        for at in range(0, len(self), size):
+            part = {name: column[at : at + size] for name, column in self.values.items()}
+            yield Group(part, self.given)
+
 
 class Validation(NamedTuple):
     """How the rows of one kind are validated; both ways have one outcome."""

@@ -30,14 +30,19 @@ class Settled:
         """
         self._states = [state for state in self._states if state.obj() or state.modified]
         self._held += held
-        for state in states:
-            if state.key is not None and state.obj() is not None:  # or nobody can change it
+        # where it is not so, nobody can change it
+        added = [state for state in states if state.key is not None and state.obj() is not None]
+        watched = _with_json(added)
+        for state in added:
+            if state.modified or state.expired_attributes or state.class_ in watched:
                 detach(state)
-                self._states.append(state)
+        self._states += added
 
     def changed(self) -> list[str]:
         """What to call those that were changed since."""
-        detached = (state for state in self._states if state.detached)  # no new ones, taken back
+        watched = _with_json(self._states)
+        suspects = [s for s in self._states if s.modified or s.class_ in watched]
+        detached = (state for state in suspects if state.detached)  # no new ones, taken back
         return [_label(state) for state in detached if _is_changed(state)]
 
     def release(self, entity: Any) -> None:
@@ -54,6 +59,11 @@ class Settled:
         """What took care of their changes is undone."""
         released, self._released = self._released, []
         self.add(released, ())
+
+
+def _with_json(states: Iterable[InstanceState[Any]]) -> set[type[Any]]:
+    """The classes in whose entities something may change inside."""
+    return {kind for kind in {state.class_ for state in states} if rules_of(kind).json}
 
 
 def detach(state: InstanceState[Any]) -> None:

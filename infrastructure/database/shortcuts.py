@@ -111,6 +111,7 @@ class Tracked:
         self.stores_alike = _stores_alike(mapper)
         self._loads: dict[Converts, Load] = {}
         self._make = _maker(mapper, names)
+        self._enter = _enterer(mapper, self.keys)
 
     def load(
         self, session: Session, rows: Iterable[Sequence[Any]], converts: Converts = ()
@@ -130,12 +131,7 @@ class Tracked:
     def enter(self, session: Session, made: Iterable[Any]) -> None:
         """Rows that are stored now are those of the session, as after a flush."""
         known: Any = session.identity_map
-        for one in made:
-            held = one.__dict__
-            state = held[self.state]
-            state.key = (self.mapper.class_, tuple([held[name] for name in self.keys]), None)
-            state.session_id = session.hash_key
-            known.replace(state)
+        self._enter(made, known._dict, session.hash_key, known._wr, known.replace)
 
     def are_changed(self, made: Iterable[Any]) -> bool:
         """Whether one of them was changed since it was made."""
@@ -187,8 +183,7 @@ def _stores_alike(mapper: Mapper[Any]) -> bool:
         and kind.__setattr__ is SQLModel.__setattr__
         and not (mapper.validators or any(_has_listeners(a) for a in mapper.class_manager.values()))
         and not any(
-            column.default or column.server_default or column.computed or column.identity
-            for column in mapper.columns
+            column.server_default or column.computed or column.identity for column in mapper.columns
         )
     )
 
@@ -246,6 +241,25 @@ def _maker(mapper: Mapper[Any], names: tuple[str, ...]) -> Any:
         *_making(mapper, names, "set(given)"),
         "    add(one)",
         **_known(mapper),
+    )
+
+
+def _enterer(mapper: Mapper[Any], keys: Sequence[str]) -> Any:
+    """As a flush enters rows that were new, and were not changed since."""
+    return compiled(
+        "enter(rows, known, session_id, identity_map, replace)",
+        "for one in rows:",
+        "    held = one.__dict__",
+        "    state = held[STATE]",
+        f"    key = state.key = (kind, ({', '.join(f'held[{name!r}]' for name in keys)},), None)",
+        "    state.session_id = session_id",
+        "    if key in known or state.modified:",
+        "        replace(state)",
+        "    else:",
+        "        state._instance_dict = identity_map",
+        "        known[key] = state",
+        kind=mapper.class_,
+        STATE=mapper.class_manager.STATE_ATTR,
     )
 
 

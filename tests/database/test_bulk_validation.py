@@ -28,7 +28,7 @@ from infrastructure.database import (
     Versioned,
 )
 from infrastructure.database.bulk import Bulk
-from infrastructure.database.models.column_lists import Unfit, column_lists_of
+from infrastructure.database.models.column_lists import Unfit, _is_scalar, column_lists_of
 from infrastructure.database.models.rules import rules_of
 
 _numbers = count()
@@ -449,3 +449,8 @@ def test_rows_of_a_table_without_a_domain_class_may_come_from_a_generator(
         assert kept.bulk_create(Judged(low=n, high=n + 1) for n in range(3)) == 3
         assert sorted(one.low for one in kept.get_all()) == [0, 1, 2]
         uow.commit()
+
+
+def test_a_field_that_holds_others_is_no_scalar() -> None:
+    rules = rules_of(Anything)
+    assert [_is_scalar(rules, name) for name in ("id", "tags", "words")] == [True, False, False]

@@ -15,7 +15,16 @@ from sqlalchemy.orm import Session
 from sqlmodel import Field, select
 
 from domain import Entity
-from infrastructure.database import BaseRepository, BaseUnitOfWork, Database, Model, shortcuts
+from domain.errors import ConcurrencyConflict
+from infrastructure.database import (
+    BaseRepository,
+    BaseUnitOfWork,
+    Database,
+    Model,
+    Timestamped,
+    Versioned,
+    shortcuts,
+)
 from infrastructure.database.collecting import paused
 from infrastructure.database.models.building import builder
 
@@ -34,6 +43,28 @@ class StoneModel(Stone, Model, table=True):
     name: str = Field(max_length=20, unique=True)
 
 
+@dataclass(eq=False, kw_only=True)
+class Ledger(Entity):
+    name: str
+    pages: int | None = 9
+    id: int | None = None
+
+
+class LedgerModel(Ledger, Timestamped, Versioned, Model, table=True):
+    __tablename__: ClassVar[str] = "quick_ledgers"
+
+    id: int | None = Field(default=None, primary_key=True)
+    name: str = Field(max_length=20, unique=True)
+
+
+class Ledgers(BaseRepository[Ledger]):
+    model = LedgerModel
+
+
+class Books(BaseUnitOfWork):
+    ledgers: Ledgers
+
+
 class Stones(BaseRepository[Stone]):
     model = StoneModel
 
@@ -44,7 +75,7 @@ class Quarry(BaseUnitOfWork):
 
 @pytest.fixture
 def tables() -> list[Any]:
-    return [StoneModel]
+    return [StoneModel, LedgerModel]
 
 
 @pytest.fixture
@@ -117,6 +148,37 @@ def test_what_is_created_is_what_a_flush_creates(
     assert created("theirs") == ours
     with Quarry(quarry, read_only=True) as uow:
         assert sorted(stone.weight for stone in uow.stones.get_all()) == [1, 1, 1, 8, 8]
+
+
+@pytest.mark.parametrize("count", [1, 2, 300])
+def test_plain_originals_bear_the_version_of_what_was_created(
+    database: Database, count: int
+) -> None:
+    plain = [Ledger(name=f"{number}") for number in range(count)]
+    with Books(database) as uow:
+        uow.ledgers.create_many(plain)
+        uow.rollback()
+        assert [one.id for one in plain] == [None] * count
+        rows = uow.ledgers.create_many(plain)
+        assert [one.id for one in plain] == [one.id for one in rows]
+        uow.commit()
+    plain[-1].name = "changed"
+    with Books(database) as uow:
+        uow.ledgers.update(plain[-1])
+        uow.commit()
+    with Books(database) as uow:
+        uow.ledgers.update(plain[-1].id, pages=1)
+        uow.commit()
+    with Books(database) as uow, pytest.raises(ConcurrencyConflict):
+        uow.ledgers.update(plain[-1])
+
+
+def test_none_for_a_field_with_a_default_is_what_a_flush_makes_of_it(database: Database) -> None:
+    with Books(database) as uow:
+        (one,) = uow.ledgers.create_many([{"name": "a", "pages": None}])
+        (two,) = uow.ledgers.create_many([{"name": "b"}])
+        assert [one.pages, two.pages] == [9, 9]
+        uow.commit()
 
 
 def test_listeners_hear_of_everything_as_ever(quarry: Database) -> None:

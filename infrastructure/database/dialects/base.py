@@ -155,6 +155,12 @@ def keep_for_ever(connection: object) -> None:
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
 
 
+MEANWHILE = "kit_meanwhile"
+"""The execution option with steps of work that may be done while the database is at its own.
+
+An iterator; whoever gave it does what is left of it afterwards.
+"""
+
 READ_ONLY = "kit_read_only"
 """The execution option of a connection that may only read, where the engine looks at it."""
 

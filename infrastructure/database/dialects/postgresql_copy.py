@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from itertools import islice
 from types import NoneType
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -15,12 +16,20 @@ from sqlalchemy.types import TypeEngine
 from sqlmodel.sql.sqltypes import UTCDateTime
 
 from infrastructure.database.dialects import moments
-from infrastructure.database.dialects.base import AsRows, Columns, Statement, Write, bound
+from infrastructure.database.dialects.base import (
+    MEANWHILE,
+    AsRows,
+    Columns,
+    Statement,
+    Write,
+    bound,
+)
 
 COPIED = "kit_copied"
 """The execution option with the rows of a COPY."""
 
 _FEW = 100  # it is not worth a question
+_PART = 10_000  # what the server works on meanwhile
 
 # What COPY cannot do, or would do otherwise: rules, row-level security, columns that the server
 # counts or computes, what is no table.
@@ -59,11 +68,16 @@ def send(cursor: Any, statement: str, _parameters: Any, context: Any) -> bool:
     copied = context.execution_options.get(COPIED)
     if copied is None:
         return False
+    meanwhile = context.execution_options.get(MEANWHILE, iter(()))
     with cursor.copy(statement) as copy:
         copy.set_types(copied.types)
-        write = copy.write_row
-        for row in copied.rows:
-            write(row)
+        write, rows = copy.write_row, iter(copied.rows)
+        for _ in range(0, len(copied.rows), _PART):
+            for row in islice(rows, _PART):  # none is kept, which the collector would look at
+                write(row)
+            next(meanwhile, None)
+        for _ in meanwhile:
+            pass
     return True
 
 
@@ -176,7 +190,7 @@ _FITS: Mapping[int, Callable[[Sequence[Any]], bool]] = {
     1082: _only(date),
     1083: lambda values: _only(time)(values) and not any(v and v.tzinfo for v in values),
     1114: _moments(aware=False),
-    1184: _moments(aware=True),
+    1184: lambda values: moments.are_in_utc(values) or _moments(aware=True)(values),
     1186: _only(timedelta),
     1700: _only(Decimal),
     2950: _only(UUID),

@@ -14,8 +14,8 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from functools import cache
-from types import NoneType
-from typing import Any, cast, get_args
+from types import NoneType, UnionType
+from typing import Any, Union, cast, get_args, get_origin
 from uuid import UUID
 
 import pydantic
@@ -192,10 +192,18 @@ def _sees_others(schema: Any) -> bool:
 def _is_scalar(rules: Rules, name: str) -> bool:
     """Whether a field holds nothing that could be changed inside."""
     field = rules.model.model_fields.get(name)
-    kinds = () if field is None else get_args(field.annotation) or (field.annotation,)
+    kinds = () if field is None else _kinds_of(field.annotation)
     return bool(kinds) and all(
         kind in _SCALARS or (isinstance(kind, type) and issubclass(kind, Enum)) for kind in kinds
     )
+
+
+def _kinds_of(annotation: Any) -> tuple[Any, ...]:
+    """The members of a union; or this one."""
+    return get_args(annotation) if get_origin(annotation) in _UNIONS else (annotation,)
+
+
+_UNIONS = (Union, UnionType)
 
 
 # -- what a column can hold --------------------------------------------------------------------

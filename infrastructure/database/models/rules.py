@@ -44,6 +44,7 @@ class Rules:
         }
         self.keys = tuple(mapper.get_property_by_column(key).key for key in mapper.primary_key)
         self.names = tuple(self.columns)
+        self.filled_in = [n for n, column in self.columns.items() if column.default is not None]
         version = mapper.version_id_col
         self.version = None if version is None else mapper.get_property_by_column(version).key
         self.givable = self.columns.keys() - {self.version}
