@@ -62,6 +62,7 @@ class Database(Clocked):
         self.in_memory = self.dialect.in_memory(self.settings)
         self.engine = self.dialect.engine(self.settings)
         self.reader = self.dialect.reader(self.settings, self.engine)
+        self.direct = self.dialect.direct(self.settings)
         self.begin_reading = self.dialect.begin_reading(self.settings)
         self.streamer = self.dialect.streamer(self.engine, self.reader)
         self.conversions = Conversions(self.dialect, self.engine)

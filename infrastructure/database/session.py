@@ -212,6 +212,7 @@ class UnitSession(Failing, ValueReads):
         """End whatever is going on, and give the connection back."""
         if self.inherited:
             self.left = True
+            self.forget_known()
             return
         try:
             self.undo()

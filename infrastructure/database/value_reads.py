@@ -87,8 +87,7 @@ class ValueReads(Session):
         """The rows of a prepared statement, which are few."""
         if not self.read_only:
             self.flush()
-        source = self.source
-        if listeners(source) > self.database.listeners[source] or is_logged(source):
+        if self._is_observed():
             named = dict(zip(prepared.names, values, strict=True))
             return Found(self._joined().execute(prepared.statement, named).all())
         driver = self.driver or self._take_driver()
@@ -100,6 +99,15 @@ class ValueReads(Session):
             self.driver = None
             raise_as_usual(self._joined(), error, prepared.sql, parameters)
         return Found(rows, self.database.conversions.of(prepared.columns, cursor.description))
+
+    def _is_observed(self) -> bool:
+        """Whether something is to be done with each statement, besides sending it."""
+        database, source = self.database, self.source
+        return (
+            not database.direct
+            or listeners(source) > database.listeners[source]
+            or is_logged(source)
+        )
 
     def write(self, prepared: Prepared, values: Sequence[Any]) -> Found:
         """What a prepared statement gives back that writes."""
@@ -169,11 +177,12 @@ class ValueReads(Session):
             return False
         try:
             self._pooled = self.source.raw_connection()
+            self.driver = self._pooled.driver_connection
+            if begin:
+                self.driver.execute(begin)
         except self.source.dialect.loaded_dbapi.Error:
+            self.driver = None
             return False  # it fails again, and SQLAlchemy knows what to do
-        self.driver = self._pooled.driver_connection
-        if begin:
-            self.driver.execute(begin)
         return True
 
     def _give_back_connections(self) -> None:

@@ -208,6 +208,27 @@ def test_a_log_has_each_statement(quarry: Database, caplog: pytest.LogCaptureFix
     assert "quick_stones" in caplog.text
 
 
+def test_a_statement_timeout_counts_for_each_statement(make_database: Any, url: str) -> None:
+    """On SQLite it is renewed by a listener, so that each statement must be heard of."""
+    database = make_database(url, statement_timeout=5.0)
+    with Quarry(database) as uow:
+        uow.stones.create(Stone(name="one"))
+        uow.commit()
+    with Quarry(database, read_only=True) as uow:
+        heard: list[str] = []
+
+        def hear(*arguments: Any) -> None:
+            heard.append(arguments[2])
+
+        assert uow.stones.get_by_id(1) is not None
+        engine = uow.session.source
+        event.listen(engine, "before_cursor_execute", hear)
+        assert uow.stones.get_by_id(2) is None
+        event.remove(engine, "before_cursor_execute", hear)
+    assert len(heard) == 1
+    assert database.direct == (not url.startswith("sqlite"))
+
+
 def test_the_session_sees_what_the_driver_saw(database: Database) -> None:
     """One connection, and one snapshot on SQLite, whichever way they read."""
     with Quarry(database) as uow:

@@ -199,6 +199,10 @@ class Dialect(ABC):
     def reader(self, settings: Settings, engine: Engine) -> Engine:
         """The engine for read-only units at the default isolation level."""
 
+    def direct(self, settings: Settings) -> bool:
+        """Whether a statement may go to the driver without SQLAlchemy's events."""
+        return True
+
     def begin_reading(self, settings: Settings) -> str | None:
         """What begins a transaction on a connection of the reader; empty if nothing has to.
 

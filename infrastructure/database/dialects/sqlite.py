@@ -113,6 +113,9 @@ class SQLite(Dialect):
         # To change query_only makes SQLite prepare every statement again.
         return self._engine(settings, Connect(_wait(settings), wal=True, reads=True))
 
+    def direct(self, settings: Settings) -> bool:
+        return settings.statement_timeout is None  # it is renewed before each statement
+
     def begin_reading(self, settings: Settings) -> str | None:
         return None if self.exclusive(settings) else BEGIN_READING
 
