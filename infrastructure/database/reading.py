@@ -121,7 +121,7 @@ class Reading(Generic[E]):
         session, key = self.session, self._intake.parse_key(id)
         if for_update:
             return cast("E | None", self._lock(key))
-        if not self.load and (rows := self._plain or self._tracked) is not None:
+        if (rows := self._direct()) is not None:
             found = rows.get(key)
             if found is not None and self._quick_type is not None:
                 self._quick[key[0]] = weakref.ref(found)
@@ -146,8 +146,8 @@ class Reading(Generic[E]):
             raise ValidationError(self._rules.entity, {"ids": "must be a list of ids"})
         self.session.check()
         keys = [self._intake.parse_key(id) for id in ids]
-        if self._plain is not None and not self.load:
-            found = self._plain.by_keys(self._rows, list(dict.fromkeys(keys)))
+        if isinstance(plain := self._direct(), PlainRows):
+            found = plain.by_keys(self._rows, list(dict.fromkeys(keys)))
             return [found[key] for key in keys if key in found]
         rows = self._rows.by_keys(list(dict.fromkeys(keys)), self.load)
         return [self._hand_out(rows[key]) for key in keys if key in rows]
@@ -233,8 +233,8 @@ class Reading(Generic[E]):
             *self._rows.say.total_ordering(self._order(order_by))
         )
         self.session.check()
-        if self._plain is not None and not self.load:
-            return self._plain.stream(query, size)
+        if isinstance(plain := self._direct(), PlainRows):
+            return plain.stream(query, size)
         rows = stream_rows(self._rows, query, self.load, size)
         return (self._hand_out(row) for row in rows)
 
@@ -291,8 +291,14 @@ class Reading(Generic[E]):
         self._writing()
         return self._rows.locked(key, self.load)
 
+    def _direct(self) -> PlainRows | TrackedRows | None:
+        """What reads without the session's own machinery, where nothing is asked of that."""
+        if self.load or self._unit.is_intercepted():
+            return None
+        return self._plain or self._tracked
+
     def _all(self, query: Select[Any]) -> list[E]:
-        if not self.load and (rows := self._plain or self._tracked) is not None:
+        if (rows := self._direct()) is not None:
             return rows.all(query)
         found = self.session.scalars(query)
         with paused():
@@ -306,7 +312,7 @@ class Reading(Generic[E]):
         self, query: Select[Any], columns: Sequence[ColumnElement[Any]]
     ) -> list[tuple[E, Sequence[Any]]]:
         """The entities of a query, each with the values of some columns."""
-        if not self.load and (rows := self._plain or self._tracked) is not None:
+        if (rows := self._direct()) is not None:
             pairs = rows.with_values(query, columns)
             if pairs is not None:
                 return pairs
@@ -318,7 +324,7 @@ class Reading(Generic[E]):
         self, query: PreparedQuery, values: Sequence[Any], fields: Sequence[str]
     ) -> list[tuple[E, Sequence[Any]]] | None:
         """The same of a query that is made once for all values; None if that cannot be."""
-        rows = None if self.load else self._plain or self._tracked
+        rows = self._direct()
         return None if rows is None else rows.by_prepared(query, values, fields)
 
     def _hand_out(self, row: Any) -> Any:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import Connection, CursorResult, Engine, Executable, Row, Select
 from sqlmodel import Session
@@ -70,9 +70,15 @@ class ValueReads(Session):
         """The rows of a statement, after whatever waits to be written."""
         if not self.read_only:
             self.flush()
+        if self.is_intercepted():
+            return Session.execute(self, statement, values).all()
         found = self._joined().execute(statement, values)
         with paused():
             return found.all()
+
+    def is_intercepted(self) -> bool:
+        """Whether somebody changes the statements of sessions before they are sent."""
+        return bool(cast(Any, self.dispatch).do_orm_execute)
 
     def find(self, query: Select[Any], columns: tuple[Any, ...]) -> Found:
         """The rows of a query of these columns, as the driver has them."""

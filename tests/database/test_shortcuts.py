@@ -11,10 +11,10 @@ from typing import Any, ClassVar
 import pytest
 from sqlalchemy import event
 from sqlalchemy import inspect as state_of
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import ORMExecuteState, Session, with_loader_criteria
 from sqlmodel import Field, select
 
-from domain import Entity
+from domain import Entity, where
 from domain.errors import ConcurrencyConflict
 from infrastructure.database import (
     BaseRepository,
@@ -199,6 +199,30 @@ def test_listeners_hear_of_everything_as_ever(quarry: Database) -> None:
     finally:
         for name in ("load", "before_insert"):
             event.remove(StoneModel, name, hear)
+
+
+@pytest.mark.parametrize("read_only", [False, True], ids=["writing", "reading"])
+def test_whoever_changes_all_statements_changes_these_too(
+    quarry: Database, read_only: bool
+) -> None:
+    def hide(state: ORMExecuteState) -> None:
+        hidden = with_loader_criteria(StoneModel, StoneModel.name != "1")
+        state.statement = state.statement.options(hidden)
+
+    event.listen(Session, "do_orm_execute", hide)
+    try:
+        with Quarry(quarry, read_only=read_only) as uow:
+            seen = [stone.name for stone in uow.stones.get_all(order_by="name")]
+            assert seen == [stone.name for stone in uow.stones.stream(order_by="name")]
+            assert seen == ["0", "2"]
+            assert uow.stones.count() == 2
+            assert not uow.stones.exists(where("name") == "1")
+            assert uow.stones.page().total == 2
+            assert len(uow.stones.window(order_by="name").items) == 2
+            assert [uow.stones.get_by_id(id) is None for id in (1, 2, 3)] == [False, True, False]
+            assert len(uow.stones.get_many([1, 2, 3])) == 2
+    finally:
+        event.remove(Session, "do_orm_execute", hide)
 
 
 def test_a_log_has_each_statement(quarry: Database, caplog: pytest.LogCaptureFixture) -> None:
