@@ -128,10 +128,13 @@ class Tracked:
         made: list[Any] = self._make(rows, given)
         return made
 
-    def enter(self, session: Session, made: Iterable[Any]) -> None:
+    def enter(self, session: Session, made: Sequence[Any]) -> None:
         """Rows that are stored now are those of the session, as after a flush."""
         known: Any = session.identity_map
         self._enter(made, known._dict, session.hash_key, known._wr, known.replace)
+        transaction = cast(Any, session)._transaction
+        for one in made:  # a rollback, of a savepoint too, makes new ones of them
+            transaction._new[one.__dict__[self.state]] = True
 
     def are_changed(self, made: Iterable[Any]) -> bool:
         """Whether one of them was changed since it was made."""

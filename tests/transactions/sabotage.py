@@ -13,7 +13,7 @@ from infrastructure.database import database, forks, open_units, retrying
 from infrastructure.database.base_unit_of_work import BaseUnitOfWork
 from infrastructure.database.blocks import Block
 from infrastructure.database.database import Database
-from infrastructure.database.dialects import postgresql, postgresql_outcome, sqlite
+from infrastructure.database.dialects import postgresql, postgresql_outcome, sqlite, sqlite_connect
 from infrastructure.database.flushing import Tracker
 from infrastructure.database.session import UnitSession
 from infrastructure.database.versions import Bases
@@ -81,13 +81,13 @@ def without_argument(name: str) -> Callable[[], None]:
 
 def connecting_without(pragma: str) -> Callable[[], None]:
     """Connections of SQLite after whose making a pragma is taken back."""
-    connect = sqlite._Connect.__call__
+    connect = sqlite_connect.Connect.__call__
 
     def undone(self: Any, connection: Any, record: Any) -> None:
         connect(self, connection, record)
         connection.execute(pragma)
 
-    return replaced(sqlite._Connect, "__call__", undone)
+    return replaced(sqlite_connect.Connect, "__call__", undone)
 
 
 def forgetting_bounds(name: str, value: Any) -> Callable[[], None]:
@@ -141,13 +141,16 @@ GUARDS: dict[str, Guard] = {
         f"{_D}test_unit_of_work.py",
     ),
     "foreign keys": Guard(connecting_without("PRAGMA foreign_keys=OFF"), f"{_D}test_conflicts.py"),
-    "WAL": Guard(replaced(sqlite._Connect, "_use_wal", nothing), f"{_D}test_sqlite_connections.py"),
+    "WAL": Guard(
+        replaced(sqlite_connect.Connect, "_use_wal", nothing),
+        f"{_D}test_sqlite_connections.py",
+    ),
     "query_only": Guard(
-        spoken_otherwise(sqlite, "begin", ("query_only=ON", "query_only=OFF")),
+        connecting_without("PRAGMA query_only=OFF"),
         f"{_D}test_read_only_units.py",
     ),
     "query_only is taken back": Guard(
-        replaced(sqlite, "_reset", nothing), f"{_D}test_sqlite_connections.py"
+        replaced(sqlite, "reset", nothing), f"{_D}test_sqlite_connections.py"
     ),
     "read-only sessions of PostgreSQL": Guard(
         replaced(postgresql, "_READ_ONLY", ""), f"{_D}test_read_only_units.py", server=True

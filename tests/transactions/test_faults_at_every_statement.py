@@ -298,8 +298,8 @@ def library(database: Database) -> Database:
 
 def write_in_a_savepoint(uow: Units) -> None:
     uow.shelves.create(Shelf(name="before"))
-    with uow.savepoint():
-        uow.books.create(Book(name=LONG))
+    with uow.savepoint():  # two: of a statement with RETURNING, SQLite undoes only itself
+        uow.books.create_many([Book(name=LONG), Book(name=LONG[1:])])
 
 
 ENDS = [Interrupted, Full]
