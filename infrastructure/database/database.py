@@ -9,7 +9,7 @@ import threading
 from types import TracebackType
 from typing import Any, ClassVar, Self, TypeVar
 
-from sqlalchemy import URL, Column, Connection, MetaData, Select, Table, event
+from sqlalchemy import URL, Column, ColumnElement, Connection, MetaData, Select, Table, event
 from sqlalchemy.engine import ExceptionContext
 
 from domain.errors import CommitOutcomeUnknown, DatabaseUnavailable, KitError, ValidationError
@@ -17,7 +17,13 @@ from infrastructure.database import forks, shortcuts
 from infrastructure.database.clock import Clocked
 from infrastructure.database.dialects import Dialect, Settings, dialect_named
 from infrastructure.database.errors import hide_values, translate
-from infrastructure.database.prepared import Conversions, Prepared, PreparedQuery, one_insert
+from infrastructure.database.prepared import (
+    Conversions,
+    Prepared,
+    PreparedQuery,
+    one_insert,
+    one_update,
+)
 from infrastructure.database.urls import parsed
 
 DEFAULT_URL = "sqlite:///app.db"
@@ -62,8 +68,11 @@ class Database(Clocked):
         self.in_memory = self.dialect.in_memory(self.settings)
         self.engine = self.dialect.engine(self.settings)
         self.reader = self.dialect.reader(self.settings, self.engine)
-        self.direct = self.dialect.direct(self.settings)
-        self.begin_reading = self.dialect.begin_reading(self.settings)
+        self.direct = self.dialect.direct(self.settings) and shortcuts.usable()
+        self.begins = {
+            read_only: self.dialect.begin_directly(self.settings, read_only=read_only)
+            for read_only in (False, True)
+        }
         self.streamer = self.dialect.streamer(self.engine, self.reader)
         self.conversions = Conversions(self.dialect, self.engine)
         self._prepared: dict[object, Prepared] = {}
@@ -131,11 +140,24 @@ class Database(Clocked):
         key = (table, names)
         found = self._prepared.get(key)
         if found is None:
-            also = self.dialect.transaction_id()
-            columns = (returned,) if also is None else (returned, also)
-            found = Prepared(*one_insert(table, names, *columns), self.engine)
-            self._prepared[key] = found
+            made = one_insert(table, names, returned, *self._called())
+            found = self._prepared[key] = Prepared(*made, self.engine)
         return found
+
+    def prepared_update(
+        self, table: Table, names: tuple[str, ...], expected: tuple[str, ...]
+    ) -> Prepared:
+        """The UPDATE of one row, found by what is expected of it; gives back as the INSERT does."""
+        key = (table, names, expected)
+        found = self._prepared.get(key)
+        if found is None:
+            made = one_update(table, names, expected, table.c[expected[0]], *self._called())
+            found = self._prepared[key] = Prepared(*made, self.engine)
+        return found
+
+    def _called(self) -> tuple[ColumnElement[Any], ...]:
+        id = self.dialect.transaction_id()
+        return () if id is None else (id,)
 
     def create_all(self, metadata: MetaData) -> None:
         """Create the tables that are missing. For tests and first steps; later, migrate."""

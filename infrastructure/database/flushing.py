@@ -258,6 +258,12 @@ class Tracker:
                 self._twins[id(twin.original)] = twin._replace(values=twin.values | given)
         self._written, self._fresh = [], []
 
+    def expect(self, entity: Any) -> None:
+        """This one is about to be written, without a flush."""
+        self._versioned = [(entity, version_in(entity))]
+        if rules_of(type(entity)).version is not None:
+            self.bases.note([entity])
+
     def conflict(self) -> ConcurrencyConflict:
         """The error for a failed version check, naming the entity if it can be found."""
         candidates = self._versioned

@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Engine, Insert, Select, Table, bindparam, insert
+from sqlalchemy import (
+    ColumnElement,
+    Engine,
+    Insert,
+    Select,
+    Table,
+    Update,
+    bindparam,
+    insert,
+    update,
+)
 from sqlalchemy.types import TypeEngine
 
 from infrastructure.database.dialects import Dialect
@@ -57,7 +67,7 @@ class Prepared:
     """One statement with parameters in a fixed order, for one database."""
 
     def __init__(
-        self, statement: Select[Any] | Insert, names: Sequence[str], engine: Engine
+        self, statement: Select[Any] | Insert | Update, names: Sequence[str], engine: Engine
     ) -> None:
         self.statement = statement
         self.names = tuple(names)
@@ -91,9 +101,26 @@ def one_insert(
     table: Table, names: Sequence[str], *returned: ColumnElement[Any]
 ) -> tuple[Insert, tuple[str, ...]]:
     """INSERT of one row that gives something back, and the names of its parameters."""
-    parameters = tuple(f"new_{name}" for name in names)
-    values: dict[Any, Any] = {
-        table.c[name]: bindparam(parameter, type_=table.c[name].type)
-        for name, parameter in zip(names, parameters, strict=True)
-    }
+    values, parameters = _named("new", table, names)
     return insert(table).values(values).returning(*returned), parameters
+
+
+def one_update(
+    table: Table, names: Sequence[str], expected: Sequence[str], *returned: ColumnElement[Any]
+) -> tuple[Update, tuple[str, ...]]:
+    """UPDATE of the row in which some columns are as expected; its parameters in this order."""
+    values, new = _named("new", table, names)
+    old, known = _named("old", table, expected)
+    conditions = (column == value for column, value in old.items())
+    return update(table).values(values).where(*conditions).returning(*returned), (*new, *known)
+
+
+def _named(
+    prefix: str, table: Table, names: Sequence[str]
+) -> tuple[dict[Any, Any], tuple[str, ...]]:
+    """Parameters for some columns, and what they are called."""
+    called = tuple(f"{prefix}_{name}" for name in names)
+    return {
+        table.c[name]: bindparam(each, type_=table.c[name].type)
+        for name, each in zip(names, called, strict=True)
+    }, called

@@ -17,7 +17,7 @@ from sqlalchemy.orm import InstanceState, SessionTransaction
 from sqlmodel import Session
 
 from domain.errors import CommitOutcomeUnknown, ReadOnlyViolation, UnitOfWorkError
-from infrastructure.database import aggregates, forks, open_units
+from infrastructure.database import aggregates, edits, forks, open_units
 from infrastructure.database.collecting import paused
 from infrastructure.database.database import Database
 from infrastructure.database.failing import Failing
@@ -140,20 +140,23 @@ class UnitSession(Failing, ValueReads):
         self.tracker.check_twins()
         self.refuse_lost_changes()
         self.flush()
-        if self.in_transaction():
+        if self.pooled is not None or self.in_transaction():
             load_expired(self)
             self._commit()
+            self.give_back_connections()
         self.tracker.settle()
         self.settled.keep_released()
         self.settle()
         self._forget_transaction()
 
     def _send_commit(self) -> None:
-        dialect = self.database.dialect
-        transaction = dialect.transaction_of(super().connection(), self.transaction_id)
+        transaction = self._named()
         self.committing = True
         try:
-            super().commit()
+            if self.pooled is not None:
+                self.commit_directly()
+            if self.in_transaction():
+                super().commit()
         except CommitOutcomeUnknown as error:
             self._forget_connection()
             self.failure = None
@@ -162,10 +165,19 @@ class UnitSession(Failing, ValueReads):
         finally:
             self.committing = False
 
+    def _named(self) -> object:
+        """What the transaction is called, should somebody have to ask what became of it."""
+        dialect, known = self.database.dialect, self.transaction_id
+        if known is not None:
+            return dialect.transaction_called(known, (self.pooled or super().connection()).info)
+        return None if self.pooled is not None else dialect.transaction_of(super().connection())
+
     def _forget_connection(self) -> None:
         """Let go of what is lost already, without asking it to roll back."""
         self.tracker.bases.note_unknown(self)  # perhaps it is undone
         self.settle()
+        if self.pooled is not None:
+            self.pooled.invalidate()
         super().invalidate()
 
     _commit = guarded(_send_commit)
@@ -226,7 +238,7 @@ class UnitSession(Failing, ValueReads):
             super().rollback()
         except Exception:  # noqa: BLE001 -- whatever it is, the connection goes
             super().invalidate()
-        self._give_back_connections()
+        self.give_back_connections()
 
     def settle(self, *, undone: bool = False) -> None:
         """Detach everything: values stay, and a change from now on is noticed."""
@@ -366,6 +378,8 @@ class UnitSession(Failing, ValueReads):
     def _validate_and_flush(self) -> None:
         if self.read_only:
             raise ReadOnlyViolation("the unit is read-only; open a writing one: UnitOfWork()")
+        if not self.depth and edits.store(self, self.tracker):
+            return
         self.tracker.prepare()
         if self.deleted:
             self.forget_known()

@@ -27,6 +27,7 @@ from infrastructure.database import (
 )
 from infrastructure.database.collecting import paused
 from infrastructure.database.models.building import builder
+from infrastructure.database.shortcuts import trial
 
 
 @dataclass(eq=False, kw_only=True)
@@ -90,7 +91,7 @@ def quarry(database: Database) -> Database:
 
 
 def test_they_work_with_the_libraries_that_are_installed() -> None:
-    ours, theirs = shortcuts._tried()
+    ours, theirs = trial._tried()
     assert ours == theirs
     assert shortcuts.usable()
 
@@ -104,7 +105,7 @@ def test_where_they_do_not_a_warning_says_so_once(
             raise wrong
         return wrong
 
-    monkeypatch.setattr(shortcuts, "_tried", tried)
+    monkeypatch.setattr(trial, "_tried", tried)
     with pytest.warns(RuntimeWarning, match="more slowly than it could"):
         assert not shortcuts.usable.__wrapped__()
 

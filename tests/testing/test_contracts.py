@@ -16,8 +16,9 @@ from infrastructure.database import (
     Database,
     Model,
     Versioned,
+    edits,
+    own_connection,
     reading,
-    value_reads,
 )
 from infrastructure.database.models.person import PersonModel
 from infrastructure.database.models.team import TeamModel
@@ -167,7 +168,8 @@ class TestSqlLabels(SqlLabels, SqlRepositoryContract[ConLabel]):
 def without_shortcuts(monkeypatch: pytest.MonkeyPatch) -> None:
     """As with versions of the libraries whose private parts the kit does not know."""
     monkeypatch.setattr(reading, "tracked", lambda *_: None)
-    monkeypatch.setattr(value_reads, "is_logged", lambda _: True)
+    monkeypatch.setattr(own_connection, "is_logged", lambda _: True)
+    monkeypatch.setattr(edits, "store", lambda *_: False)
 
 
 @pytest.mark.thorough(6)

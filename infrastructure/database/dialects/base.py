@@ -203,8 +203,8 @@ class Dialect(ABC):
         """Whether a statement may go to the driver without SQLAlchemy's events."""
         return True
 
-    def begin_reading(self, settings: Settings) -> str | None:
-        """What begins a transaction on a connection of the reader; empty if nothing has to.
+    def begin_directly(self, settings: Settings, *, read_only: bool) -> str | None:
+        """What begins a transaction at the default level; empty if nothing has to.
 
         None where that is more than one command.
         """
@@ -225,15 +225,19 @@ class Dialect(ABC):
         ``record`` is the pool's. False if the database cannot be used in this process then.
         """
 
-    def transaction_of(self, connection: Connection, known: str | None = None) -> object:
-        """What to call the transaction afterwards; asked before COMMIT of whoever may write.
+    def transaction_of(self, connection: Connection) -> object:
+        """What to call the transaction afterwards; asked before COMMIT of whoever may write."""
+        return None
 
-        ``known`` is what a statement gave of ``transaction_id``, if one did.
+    def transaction_called(self, id: str, info: Mapping[Any, Any]) -> object:
+        """The same where a statement gave its ``transaction_id``.
+
+        ``info`` is what is remembered with the connection.
         """
         return None
 
     def transaction_id(self) -> ColumnElement[Any] | None:
-        """What a statement that writes can give back for ``transaction_of``, if it is of use."""
+        """What a statement that writes can give back for ``transaction_called``, if of use."""
         return None
 
     def outcome(self, engine: Engine, transaction: object, patience: float) -> bool | None:

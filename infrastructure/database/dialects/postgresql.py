@@ -84,7 +84,7 @@ class PostgreSQL(Dialect):
         options = {**self.pool(settings), "isolation_level": "AUTOCOMMIT"}
         return _engine(settings, options, _READ_ONLY)
 
-    def begin_reading(self, settings: Settings) -> str | None:
+    def begin_directly(self, settings: Settings, *, read_only: bool) -> str | None:
         return None if _begins_with_commands(settings) else ""
 
     def streamer(self, engine: Engine, reader: Engine) -> Engine:
@@ -102,8 +102,11 @@ class PostgreSQL(Dialect):
         keep_for_ever(record.dbapi_connection)  # the socket is shared with the parent
         return True
 
-    def transaction_of(self, connection: Connection, known: str | None = None) -> object:
-        return postgresql_outcome.transaction_of(connection, known)
+    def transaction_of(self, connection: Connection) -> object:
+        return postgresql_outcome.transaction_of(connection)
+
+    def transaction_called(self, id: str, info: Mapping[Any, Any]) -> object:
+        return postgresql_outcome.transaction_called(id, info)
 
     def transaction_id(self) -> ColumnElement[Any] | None:
         return postgresql_outcome.transaction_id()
@@ -236,7 +239,7 @@ def _engine(settings: Settings, pool: Mapping[str, Any], *startup: str) -> Engin
 
 
 def _begins_with_commands(settings: Settings) -> bool:
-    """Whether a read-only unit needs a transaction, for what it begins with."""
+    """Whether a unit needs a transaction, for what it begins with, even to read."""
     return bool(settings.pgbouncer or settings.statement_timeout or settings.lock_timeout)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Engine, Text, cast, func
@@ -47,16 +48,19 @@ def transaction_id() -> ColumnElement[str]:
     return cast(func.pg_current_xact_id(), Text)
 
 
-def transaction_of(connection: Connection, known: str | None) -> Transaction | None:
+def transaction_called(id: str, info: Mapping[Any, Any]) -> Transaction:
+    """The transaction with this number, on a connection with this in its record."""
+    return Transaction(id, info[_INCARNATION])
+
+
+def transaction_of(connection: Connection) -> Transaction | None:
     """The transaction of a connection, or None if it has written nothing."""
-    if known is not None:
-        return Transaction(known, connection.info[_INCARNATION])
     raw: Any = connection.connection.driver_connection
     try:  # by the driver itself: it is one more round trip for each COMMIT as it is
         (id,) = raw.execute(_ASK_ID).fetchone()
     except raw.OperationalError:  # the connection is lost: again, for whoever handles errors
         id = connection.exec_driver_sql(_ASK_ID).scalar_one()
-    return None if id is None else Transaction(id, connection.info[_INCARNATION])
+    return None if id is None else transaction_called(id, connection.info)
 
 
 def outcome(engine: Engine, transaction: object, patience: float) -> bool | None:

@@ -56,7 +56,7 @@ class Sandboxed(Dialect):
     def reader(self, settings: Settings, engine: Engine) -> Engine:
         return engine
 
-    def begin_reading(self, settings: Settings) -> str | None:
+    def begin_directly(self, settings: Settings, *, read_only: bool) -> str | None:
         return None
 
     def streamer(self, engine: Engine, reader: Engine) -> Engine:
@@ -67,7 +67,10 @@ class Sandboxed(Dialect):
             raise UnitOfWorkError(_ISOLATION)
         return {READ_ONLY: True} if read_only else {}
 
-    def transaction_of(self, connection: Connection, known: str | None = None) -> object:
+    def transaction_of(self, connection: Connection) -> object:
+        return None
+
+    def transaction_called(self, id: str, info: Mapping[Any, Any]) -> object:
         return None
 
     def transaction_id(self) -> ColumnElement[Any] | None:

@@ -57,6 +57,7 @@ from infrastructure.database.dialects.base import (
 from infrastructure.database.dialects.failures import error_for
 from infrastructure.database.dialects.sqlite_connect import (
     BEGIN_READING,
+    BEGIN_WRITING,
     READS,
     Connect,
     begin,
@@ -116,8 +117,10 @@ class SQLite(Dialect):
     def direct(self, settings: Settings) -> bool:
         return settings.statement_timeout is None  # it is renewed before each statement
 
-    def begin_reading(self, settings: Settings) -> str | None:
-        return None if self.exclusive(settings) else BEGIN_READING
+    def begin_directly(self, settings: Settings, *, read_only: bool) -> str | None:
+        if read_only:
+            return None if self.exclusive(settings) else BEGIN_READING
+        return BEGIN_WRITING
 
     def streamer(self, engine: Engine, reader: Engine) -> Engine:
         return reader

@@ -16,6 +16,7 @@ READS = "kit_reads"
 """In the record of a connection that only reads, for ever."""
 
 BEGIN_READING = "BEGIN DEFERRED"
+BEGIN_WRITING = "BEGIN IMMEDIATE"
 
 
 class Connect:
@@ -56,15 +57,16 @@ class Connect:
 def begin(connection: Connection) -> None:
     """Begin, as the unit needs it."""
     raw: Any = connection.connection.driver_connection  # to begin to read, nobody has to wait
+    if raw.in_transaction:  # a statement of the driver has begun it
+        return
     if READS in connection.info:
-        if not raw.in_transaction:  # a statement of the driver has begun it
-            raw.execute(BEGIN_READING)
+        raw.execute(BEGIN_READING)
     elif connection.get_execution_options().get(READ_ONLY):
         connection.info[READ_ONLY] = True
         raw.execute("PRAGMA query_only=ON")
         raw.execute(BEGIN_READING)
     else:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        connection.exec_driver_sql(BEGIN_WRITING)
 
 
 def reset(

@@ -1,0 +1,92 @@
+"""Stores what was changed in one loaded entity without a flush: validated, and written at once.
+
+What comes out is what a flush would make of it. Where that is not certain, nothing is done
+here, and the session stores it itself.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, cast
+
+from sqlalchemy import Table
+from sqlalchemy.orm import InstanceState
+from sqlalchemy.orm.exc import StaleDataError
+
+from infrastructure.database.flushing import Tracker
+from infrastructure.database.models.rules import rules_of
+from infrastructure.database.shortcuts import Tracked, only_changed, tracked
+from infrastructure.database.value_reads import ValueReads
+
+
+class Edits:
+    """The changes that can be stored like this, in rows of one table."""
+
+    def __init__(self, model: Any, how: Tracked) -> None:
+        self.how = how
+        self.rules = rules_of(model)
+        self._table = cast(Table, how.mapper.local_table)
+        self._changeable = self.rules.columns.keys() - {*self.rules.keys, self.rules.version}
+
+    def fit(self, session: ValueReads, state: InstanceState[Any]) -> bool:
+        """Whether no more than some columns of one row have to be written."""
+        rules = self.rules
+        return (
+            state.committed_state.keys() <= self._changeable
+            and not (rules.children or rules.json or rules.owner or session.info)
+            and not self.how.is_watched_when_changing(session)
+        )
+
+    def store(self, session: ValueReads, tracker: Tracker, state: InstanceState[Any]) -> bool:
+        """UPDATE; False if there is nothing to write."""
+        entity, rules = cast(Any, state.obj()), self.rules
+        held: dict[str, Any] = entity.__dict__
+        tracker.check_recent_twins()
+        values = rules.some({name: held[name] for name in state.committed_state})
+        changed = self.how.changed(state, values)
+        if not changed:
+            return False
+        held.update(values)
+        if rules.timestamped:
+            changed["updated_at"] = session.database.clock()
+        version = {} if rules.version is None else {rules.version: held[rules.version]}
+        changed |= {name: self.how.next_version(old) for name, old in version.items()}
+        tracker.expect(entity)
+        self._write(session, changed, (*cast(Any, state.key)[1], *version.values()))
+        held.update(changed)
+        self.how.settle(session, state)
+        tracker.finish()
+        return True
+
+    def _write(
+        self, session: ValueReads, changed: dict[str, Any], expected: tuple[Any, ...]
+    ) -> None:
+        names = tuple(self.rules.columns[name].key for name in changed)
+        prepared = session.database.prepared_update(self._table, names, self._expected)
+        rows = session.write(prepared, [*changed.values(), *expected]).rows
+        if len(rows) != 1:
+            raise StaleDataError
+        _, *transaction = rows[0]
+        session.transaction_id = next(iter(transaction), None)
+
+    @property
+    def _expected(self) -> tuple[str, ...]:
+        """The columns by which the row is found again, its version included."""
+        rules = self.rules
+        names = rules.keys if rules.version is None else (*rules.keys, rules.version)
+        return tuple(rules.columns[name].key for name in names)
+
+
+def store(session: ValueReads, tracker: Tracker) -> bool:
+    """Whether what was changed is stored; False where a flush has to do it."""
+    state = only_changed(session)
+    if state is None:
+        return False
+    edits = _edits_of(cast(Any, state.class_))
+    return edits is not None and edits.fit(session, state) and edits.store(session, tracker, state)
+
+
+@cache
+def _edits_of(model: Any) -> Edits | None:
+    how = tracked(model, rules_of(model).names)
+    return None if how is None or not how.changes_alike else Edits(model, how)

@@ -1,0 +1,149 @@
+"""A session with a connection of its own, as long as only prepared statements use it.
+
+These go to the driver, and so does their COMMIT. Whatever needs SQLAlchemy's connection gets
+one on the same, in the same transaction: the session joins it.
+"""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any, NoReturn
+
+from sqlalchemy import Connection, Engine
+from sqlmodel import Session
+
+from infrastructure.database.database import Database
+from infrastructure.database.shortcuts import (
+    connection_on,
+    hears_of_transactions,
+    is_logged,
+    listeners,
+    raise_as_usual,
+    raise_unconnected,
+)
+
+
+class OwnConnection(Session):
+    """A session that need not have SQLAlchemy's connection."""
+
+    def __init__(
+        self, database: Database, *, read_only: bool, isolation_level: str | None = None
+    ) -> None:
+        self.plain_reads = read_only and isolation_level is None
+        self.source: Engine = database.reader if self.plain_reads else database.engine
+        options = database.dialect.unit_options(
+            read_only=read_only, isolation_level=isolation_level
+        )
+        self.options: dict[str, Any] = {**options, "kit_unit": weakref.ref(self)}
+        super().__init__(self.source, expire_on_commit=False, execution_options=self.options)
+        self.database = database
+        self.read_only = read_only
+        self.transaction_id: str | None = None
+        self.driver: Any = None
+        """The driver's connection, as long as it may be used."""
+        self._begin = database.begins.get(read_only) if isolation_level is None else None
+        self._connection: Connection | None = None
+        self.pooled: Any = None
+        """The pool's, as long as SQLAlchemy has none."""
+        self._owned: list[Any] = []
+
+    # -- the connection --------------------------------------------------------------------
+
+    def get_bind(self, *args: Any, **options: Any) -> Any:
+        """What the session works on: the connection that there is, if there is one."""
+        if self.pooled is not None:
+            self._hand_over()
+        return super().get_bind(*args, **options)
+
+    def joined(self) -> Connection:
+        """SQLAlchemy's connection of this transaction."""
+        if self._connection is None or self._connection.closed:
+            self._connection = self._join()
+        return self._connection
+
+    def _join(self) -> Connection:
+        if self.pooled is None and self.plain_reads and not self.in_transaction():
+            return self._make_own(self.source.connect())
+        own = None if self.pooled is None else self._hand_over()
+        return own if own is not None and self.plain_reads else Session.connection(self)
+
+    def _hand_over(self) -> Connection:
+        pooled, self.pooled = self.pooled, None
+        return self._make_own(connection_on(self.source, pooled))
+
+    def _make_own(self, taken: Connection) -> Connection:
+        connection = taken.execution_options(**self.options)
+        self._owned.append(connection)
+        self.bind = connection
+        return connection
+
+    def take_driver(self) -> Any:
+        """The driver's connection, in the transaction of this unit."""
+        if not self._begins_directly():
+            connection = self.joined()
+            if not connection.in_transaction():
+                connection.begin()
+            self.driver = connection.connection.driver_connection
+        return self.driver
+
+    def _begins_directly(self) -> bool:
+        """Take a connection without SQLAlchemy's, where that is possible."""
+        if self._begin is None or self._connection is not None or self.in_transaction():
+            return False
+        if self.plain_reads and self.source is not self.database.reader:
+            return False
+        if self.is_observed() or hears_of_transactions(self):
+            return False
+        try:
+            self.pooled = self.source.raw_connection()
+        except self.source.dialect.loaded_dbapi.Error as error:
+            raise_unconnected(self.source, error)
+        self.driver = self.pooled.driver_connection
+        if self._begin:
+            try:
+                self.driver.execute(self._begin)
+            except Exception as error:  # noqa: BLE001 -- SQLAlchemy knows what to do with each
+                self.raise_as_usual(error, self._begin, ())
+        return True
+
+    def is_observed(self) -> bool:
+        """Whether something is to be done with each statement, besides sending it."""
+        database, source = self.database, self.source
+        return (
+            not database.direct
+            or listeners(source) > database.listeners[source]
+            or is_logged(source)
+        )
+
+    def raise_as_usual(self, error: Exception, sql: str | None, values: Any) -> NoReturn:
+        """Raise what SQLAlchemy does of an error of the driver."""
+        self.driver = None
+        connection = self.joined() if self.pooled is None else self._hand_over()
+        raise_as_usual(connection, error, sql, values)
+
+    # -- its end ---------------------------------------------------------------------------
+
+    def commit_directly(self) -> None:
+        """COMMIT what SQLAlchemy does not know of."""
+        try:
+            self.driver.commit()
+        except Exception as error:  # noqa: BLE001 -- SQLAlchemy knows what to do with each
+            self.raise_as_usual(error, None, None)
+
+    def give_back_connections(self) -> None:
+        """After the transaction: let go of what the session does not manage."""
+        self.let_go()
+        while self._owned:
+            self._give_back(self._owned.pop())
+
+    def let_go(self) -> None:
+        """From now on, use another connection; that one is given back later."""
+        self._owned += [] if self.pooled is None else [self.pooled]
+        self.driver = self._connection = self.pooled = None
+
+    def _give_back(self, connection: Any) -> None:
+        self.bind = self.source
+        try:
+            connection.close()
+        except Exception:  # noqa: BLE001 -- whatever it is, the connection goes
+            connection.invalidate()
