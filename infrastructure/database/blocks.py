@@ -319,11 +319,8 @@ class Block(Generic[S]):
         return self._repositories[kind]
 
     def _forget_injected(self) -> None:
-        held = self.__dict__
-        for name in [
-            name for name in held if isinstance(getattr(type(self), name, None), _Injected)
-        ]:
-            del held[name]
+        for name in self._repository_names:
+            self.__dict__.pop(name, None)
 
     def __setattr__(self, name: str, value: object) -> None:
         if name in self._repository_names:

@@ -80,10 +80,9 @@ class Database(Clocked):
         for dialect in {self.engine.dialect, self.reader.dialect}:
             event.listen(dialect, "handle_error", _handle_error)
         event.listen(self.engine, "after_cursor_execute", _notice_writes)
-        self.listeners = {
-            engine: shortcuts.listeners(engine)
-            for engine in (self.engine, self.reader, self.streamer)
-        }
+        engines = {self.engine, self.reader, self.streamer}
+        self.listeners = {one: shortcuts.listeners(one) for one in engines}
+        self.transaction_listeners = {one: shortcuts.transaction_listeners(one) for one in engines}
         for engine in {self.engine, self.reader}:
             self._connections.watch(engine)
         forks.tell(self)

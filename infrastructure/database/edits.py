@@ -6,6 +6,7 @@ here, and the session stores it itself.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from typing import Any, cast
 
@@ -37,8 +38,14 @@ class Edits:
             and not self.how.is_watched_when_changing(session)
         )
 
-    def store(self, session: ValueReads, tracker: Tracker, state: InstanceState[Any]) -> bool:
-        """UPDATE; False if there is nothing to write."""
+    def store(
+        self,
+        session: ValueReads,
+        tracker: Tracker,
+        state: InstanceState[Any],
+        undone: Callable[[], None],
+    ) -> bool:
+        """UPDATE; False if there is nothing to write. ``undone`` is called if it fails."""
         entity, rules = cast(Any, state.obj()), self.rules
         held: dict[str, Any] = entity.__dict__
         tracker.check_recent_twins()
@@ -52,7 +59,11 @@ class Edits:
         version = {} if rules.version is None else {rules.version: held[rules.version]}
         changed |= {name: self.how.next_version(old) for name, old in version.items()}
         tracker.expect(entity)
-        self._write(session, changed, (*cast(Any, state.key)[1], *version.values()))
+        try:
+            self._write(session, changed, (*cast(Any, state.key)[1], *version.values()))
+        except Exception:
+            undone()
+            raise
         held.update(changed)
         self.how.settle(session, state)
         tracker.finish()
@@ -77,13 +88,18 @@ class Edits:
         return tuple(rules.columns[name].key for name in names)
 
 
-def store(session: ValueReads, tracker: Tracker) -> bool:
-    """Whether what was changed is stored; False where a flush has to do it."""
+def store(session: ValueReads, tracker: Tracker, undone: Callable[[], None]) -> bool:
+    """Whether what was changed is stored; False where a flush has to do it.
+
+    ``undone`` is called where it was sent and failed.
+    """
     state = only_changed(session)
     if state is None:
         return False
     edits = _edits_of(cast(Any, state.class_))
-    return edits is not None and edits.fit(session, state) and edits.store(session, tracker, state)
+    if edits is None or not edits.fit(session, state):
+        return False
+    return edits.store(session, tracker, state, undone)
 
 
 @cache

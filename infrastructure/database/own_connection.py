@@ -20,6 +20,7 @@ from infrastructure.database.shortcuts import (
     listeners,
     raise_as_usual,
     raise_unconnected,
+    transaction_listeners,
 )
 
 
@@ -92,7 +93,7 @@ class OwnConnection(Session):
             return False
         if self.plain_reads and self.source is not self.database.reader:
             return False
-        if self.is_observed() or hears_of_transactions(self):
+        if self._transactions_are_observed():
             return False
         try:
             self.pooled = self.source.raw_connection()
@@ -109,11 +110,17 @@ class OwnConnection(Session):
     def is_observed(self) -> bool:
         """Whether something is to be done with each statement, besides sending it."""
         database, source = self.database, self.source
+        if self.pooled is None and self._connection is None and self.in_transaction():
+            self.joined()
         return (
             not database.direct
-            or listeners(source) > database.listeners[source]
+            or listeners(self._connection or source) > database.listeners[source]
             or is_logged(source)
         )
+
+    def _transactions_are_observed(self) -> bool:
+        heard = self.database.transaction_listeners[self.source]
+        return transaction_listeners(self.source) > heard or hears_of_transactions(self)
 
     def raise_as_usual(self, error: Exception, sql: str | None, values: Any) -> NoReturn:
         """Raise what SQLAlchemy does of an error of the driver."""

@@ -86,9 +86,11 @@ class Given:
 
     def drop_dead(self, keys: list[Any]) -> None:
         """Forget those of these that nobody has any more."""
+        known = self.known
         for key in keys:
-            if key in self.known and self.known[key]() is None:
-                del self.known[key]
+            reference = known.get(key)
+            if reference is not None and reference() is None:
+                del known[key]
 
     @property
     def known(self) -> dict[Any, weakref.ref[Any]]:

@@ -198,16 +198,17 @@ class UnitSession(Failing, ValueReads):
 
     def undo(self) -> None:
         """ROLLBACK; raises nothing, so that the caller's own error reaches its caller."""
-        if self._has_only_values():
+        if self._has_nothing():
             self._send_rollback()
         else:
             self._undo_all()
         self.failure = None
         self._forget_transaction()
 
-    def _has_only_values(self) -> bool:
-        """Whether it has read, and nobody has anything that it would have to look after."""
-        return self.read_only and not (self.in_transaction() or self.cursors) and is_empty(self)
+    def _has_nothing(self) -> bool:
+        """Whether nobody has anything that it would have to look after."""
+        changes_nothing = self.read_only or not self.begun
+        return changes_nothing and not (self.in_transaction() or self.cursors) and is_empty(self)
 
     def _undo_all(self) -> None:
         try:
@@ -252,6 +253,9 @@ class UnitSession(Failing, ValueReads):
         held = json_changes.forget(self)
         if held or not is_empty(self):
             self._detach_all(held)
+
+    def _settle_undone(self) -> None:
+        self.settle(undone=True)
 
     @paused()
     def _detach_all(self, held: list[Any]) -> None:
@@ -378,7 +382,7 @@ class UnitSession(Failing, ValueReads):
     def _validate_and_flush(self) -> None:
         if self.read_only:
             raise ReadOnlyViolation("the unit is read-only; open a writing one: UnitOfWork()")
-        if not self.depth and edits.store(self, self.tracker):
+        if not self.depth and edits.store(self, self.tracker, self._settle_undone):
             return
         self.tracker.prepare()
         if self.deleted:

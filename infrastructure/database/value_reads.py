@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 from sqlalchemy import CursorResult, Executable, Row, Select
 from sqlmodel import Session
@@ -16,7 +16,7 @@ from infrastructure.database.collecting import paused
 from infrastructure.database.database import Database
 from infrastructure.database.own_connection import OwnConnection
 from infrastructure.database.prepared import Found, Prepared
-from infrastructure.database.shortcuts import description_of, raw_rows
+from infrastructure.database.shortcuts import description_of, intercepts, raw_rows
 
 
 class ValueReads(OwnConnection):
@@ -56,7 +56,7 @@ class ValueReads(OwnConnection):
 
     def is_intercepted(self) -> bool:
         """Whether somebody changes the statements of sessions before they are sent."""
-        return bool(cast(Any, self.dispatch).do_orm_execute)
+        return intercepts(self)
 
     def find(self, query: Select[Any], columns: tuple[Any, ...]) -> Found:
         """The rows of a query of these columns, as the driver has them."""
@@ -94,7 +94,9 @@ class ValueReads(OwnConnection):
 
     def open_cursor(self, query: Select[Any]) -> CursorResult[Any]:
         """A query that is read part by part."""
-        return self.joined().execute(query, execution_options={"stream_results": True})
+        found = self.joined().execute(query, execution_options={"stream_results": True})
+        self.database.dialect.prepare_to_fetch(found.cursor)
+        return found
 
     def next_part(self, found: CursorResult[Any], columns: tuple[Any, ...], size: int) -> Found:
         """The next rows of an open cursor, as the driver has them."""

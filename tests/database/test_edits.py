@@ -175,6 +175,13 @@ def test_a_constraint_that_does_not_hold(book: Database, way: str) -> None:
     assert lines_of(book) == [5, 1, 1]
 
 
+def test_what_failed_is_not_missed_at_the_end(book: Database, way: str) -> None:
+    with Book(book) as uow:  # no warning that something is not stored
+        uow.pages.require(1).name = "2"
+        with pytest.raises(UniqueViolation):
+            uow.session.flush()
+
+
 def test_a_constraint_that_is_checked_by_commit(book: Database, way: str) -> None:
     with Book(book) as uow:
         uow.pages.require(1).after = 99

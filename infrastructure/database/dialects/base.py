@@ -299,6 +299,10 @@ class Dialect(ABC):
     ) -> ColumnElement[bool]:
         """``contains``, ``startswith`` or ``endswith``, case-sensitive."""
 
+    @abstractmethod
+    def prepare_to_fetch(self, cursor: Any) -> None:
+        """Before the first of many rows is fetched from a driver's cursor."""
+
     def faster(self, type_: TypeEngine[Any], usual: Callable[[Any], Any]) -> Callable[[Any], Any]:
         """Does what SQLAlchemy's ``usual`` does to each value of a column."""
         return usual

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from operator import attrgetter
 from typing import Any, TypeGuard
@@ -17,6 +17,15 @@ _SECONDS = [f"{second:02}." for second in range(60)]
 def are_in_utc(values: Sequence[Any]) -> TypeGuard[Sequence[datetime]]:
     """Whether these are moments that need no conversion."""
     return all_are(datetime, values) and list(map(_ZONE, values)).count(UTC) == len(values)
+
+
+def reader_in_utc(usual: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Takes moments that need no conversion as they are, and all others as is usual."""
+
+    def read(value: Any) -> Any:
+        return value if value is None or value.tzinfo is UTC else usual(value)
+
+    return read
 
 
 def as_text(moments: Sequence[datetime]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -26,9 +26,12 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.types import TypeEngine
+from sqlmodel.sql.sqltypes import UTCDateTime
 
 from domain import errors
 from infrastructure.database.dialects import (
+    moments,
+    postgresql_binary,
     postgresql_bulk,
     postgresql_copy,
     postgresql_keys,
@@ -168,6 +171,12 @@ class PostgreSQL(Dialect):
     ) -> ColumnElement[bool]:
         matches: ColumnElement[bool] = getattr(column, operator)(text, autoescape=True)
         return matches
+
+    def prepare_to_fetch(self, cursor: Any) -> None:
+        postgresql_binary.fetch_binary(cursor)
+
+    def faster(self, type_: TypeEngine[Any], usual: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        return moments.reader_in_utc(usual) if isinstance(type_, UTCDateTime) else usual
 
     def reserve_keys(
         self, connection: Connection, column: Column[Any], count: int, above: int

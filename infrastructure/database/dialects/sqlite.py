@@ -223,6 +223,9 @@ class SQLite(Dialect):
         )
         return part == text
 
+    def prepare_to_fetch(self, cursor: Any) -> None:
+        """There is one format."""
+
     def faster(self, type_: TypeEngine[Any], usual: Callable[[Any], Any]) -> Callable[[Any], Any]:
         return sqlite_dates.reader_in_utc(usual) if isinstance(type_, UTCDateTime) else usual
 

@@ -20,9 +20,11 @@ from infrastructure.database.shortcuts.driver import (
     raise_as_usual,
     raise_unconnected,
     raw_rows,
+    transaction_listeners,
 )
 from infrastructure.database.shortcuts.sessions import (
     hears_of_transactions,
+    intercepts,
     is_clean,
     is_empty,
     only_changed,
@@ -36,6 +38,7 @@ __all__ = [
     "connection_on",
     "description_of",
     "hears_of_transactions",
+    "intercepts",
     "is_clean",
     "is_empty",
     "is_logged",
@@ -45,6 +48,7 @@ __all__ = [
     "raise_unconnected",
     "raw_rows",
     "tracked",
+    "transaction_listeners",
     "usable",
 ]
 

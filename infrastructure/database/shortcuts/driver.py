@@ -8,18 +8,21 @@ from typing import Any, NoReturn, cast
 from sqlalchemy import Connection, CursorResult, Engine
 
 
-def listeners(engine: Engine) -> int:
+def listeners(source: Engine | Connection) -> int:
     """How many want to hear of each statement."""
-    seen = engine.dispatch
+    seen = source.dispatch
     return (
         len(seen.before_cursor_execute)
         + len(seen.after_cursor_execute)
         + len(seen.before_execute)
         + len(seen.after_execute)
-        + len(seen.begin)
-        + len(seen.commit)
-        + len(seen.rollback)
     )
+
+
+def transaction_listeners(engine: Engine) -> int:
+    """How many want to hear of each transaction."""
+    seen = engine.dispatch
+    return len(seen.begin) + len(seen.commit) + len(seen.rollback)
 
 
 def is_logged(engine: Engine) -> bool:

@@ -71,8 +71,15 @@ def is_heard(session: Session, names: tuple[str, ...], expected: int = 0) -> boo
 def _heard_by_all(kind: Any, names: tuple[str, ...]) -> list[Any]:
     """The listeners of all sessions of a kind, now and later."""
     nobody: Any = kind.__new__(kind)
-    return [getattr(nobody.dispatch, name) for name in names]
+    return [getattr(nobody.dispatch, name).parent_listeners for name in names]
 
+
+def intercepts(session: Session) -> bool:
+    """Whether somebody changes the statements of a session before they are sent."""
+    return is_heard(session, _STATEMENT_EVENTS)
+
+
+_STATEMENT_EVENTS = ("do_orm_execute",)
 
 STORING_EVENTS = (
     "before_attach",
