@@ -3,7 +3,8 @@
 python -m benchmarks.suites [postgresql+psycopg://…]
 
 The application makes its schema by its migrations, as in production; and, to
-compare, from its models. The times are those that pytest prints; imports are in them.
+compare, from its models. The times are those that pytest prints; imports are in them. Of the
+plugins of pytest, only the kit's is used.
 """
 
 from __future__ import annotations
@@ -86,6 +87,8 @@ run_migrations(shop)
 """
 TEMPLATE = Path(__file__).parent.parent / "alembic" / "script.py.mako"
 ROUNDS = 2
+_PLUGINS = ("-p", "no:hypothesispytest", "-p", "no:xdist", "-p", "no:timeout", "-p", "no:anyio")
+"""What happens to be installed besides the kit; Hypothesis alone takes half a second at the end."""
 
 
 def make_project(folder: Path) -> None:
@@ -100,10 +103,11 @@ def make_project(folder: Path) -> None:
 def run(folder: Path, *command: str, server: str = "", url: str = "") -> str:
     """What a module of Python prints."""
     settings = {"PYTHONPATH": str(Path.cwd()), "SERVER": server, "DATABASE_URL": url}
+    inherited = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     done = subprocess.run(  # noqa: S603 -- our own words
         [sys.executable, "-m", *command],
         cwd=folder,
-        env={**os.environ, **settings},
+        env={**inherited, **settings},
         capture_output=True,
         text=True,
         check=True,
@@ -115,7 +119,8 @@ def run(folder: Path, *command: str, server: str = "", url: str = "") -> str:
 def seconds(source: str, folder: Path, *options: str, server: str = "") -> float:
     """What pytest says that it took, of a few runs the shortest."""
     (folder / "test_it.py").write_text(source, "utf-8")
-    command = ["pytest", "-q", "-p", "no:cacheprovider", *options]
+    command = ["pytest", "-q", "-p", "no:cacheprovider", *_PLUGINS, *options]
+    run(folder, *command, server=server)  # bytecode is written
     printed = [run(folder, *command, server=server) for _ in range(ROUNDS)]
     return min(float(re.findall(r"200 passed in ([0-9.]+)s", each)[0]) for each in printed)
 

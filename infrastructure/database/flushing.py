@@ -9,12 +9,11 @@ from typing import Any, NamedTuple, cast
 
 from sqlalchemy import Column, Table, select
 from sqlalchemy import inspect as mapping_of
-from sqlalchemy import inspect as state_of
 from sqlalchemy.orm import make_transient
 from sqlalchemy.orm.attributes import set_attribute
 from sqlmodel import Session
 
-from domain.errors import ConcurrencyConflict, UnitOfWorkError, ValidationError
+from domain.errors import ConcurrencyConflict, UnitOfWorkError
 from infrastructure.database import aggregates
 from infrastructure.database.collecting import paused
 from infrastructure.database.database import Database
@@ -24,7 +23,7 @@ from infrastructure.database.models import json_changes
 from infrastructure.database.models.child_rows import taken_from
 from infrastructure.database.models.mixins import Timestamped
 from infrastructure.database.models.plain import VERSION, held_by
-from infrastructure.database.models.rules import Rules, entity_name, rules_of
+from infrastructure.database.models.rules import entity_name, rules_of
 from infrastructure.database.originals import (
     differs,
     give_key,
@@ -32,6 +31,7 @@ from infrastructure.database.originals import (
     take_key,
     version_of,
 )
+from infrastructure.database.validating import validate_changed, validate_new
 from infrastructure.database.versions import Bases, version_in
 
 _RECENT = 64
@@ -200,7 +200,7 @@ class Tracker:
         modified = self.session.is_modified
         changed = [entity for entity in dirty if id(entity) in touched or modified(entity)]
         for entity in changed:
-            _validate_changed(entity)
+            validate_changed(entity)
             if isinstance(entity, Timestamped):
                 entity.updated_at = now
         gone = [*self.session.deleted, *aggregates.orphans(dirty)]
@@ -315,6 +315,11 @@ class Tracker:
         }
         self._late = alive | settled
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no original of an earlier transaction has to be looked after."""
+        return not (self._late or self._litters.late)
+
     def changed_late(self) -> list[str]:
         """The originals of earlier transactions that were changed since."""
         changed = [
@@ -357,48 +362,6 @@ class Tracker:
             aggregates.renew_lists(row)
         del self.newborns[since.newborns :]
         del self.removed[since.removed :]
-
-
-def validate_new(entity: Any, stamp: Any = None) -> None:
-    """Validate all fields of a row that is not stored yet."""
-    rules = rules_of(type(entity))
-    if stamp is not None and isinstance(entity, Timestamped):
-        entity.stamp(stamp)
-    held = entity.__dict__
-    values, _ = rules.whole({name: held[name] for name in rules.columns if name in held})
-    _set(entity, values)
-
-
-def _validate_changed(entity: Any) -> None:
-    rules, state = rules_of(type(entity)), state_of(entity)
-    changed = {
-        name: entity.__dict__[name]
-        for name in state.committed_state
-        if name in rules.columns and name in entity.__dict__
-    }
-    _refuse_fixed(rules, entity, changed)
-    _set(entity, rules.some(changed))
-
-
-def _refuse_fixed(rules: Rules, entity: Any, changed: dict[str, Any]) -> None:
-    attributes = state_of(entity).attrs
-    stored = dict(zip(rules.keys, state_of(entity).key[1], strict=True))
-    really = {name for name in changed if attributes[name].history.has_changes()}
-    really -= {name for name, value in stored.items() if changed.get(name) == value}
-    wrong = {name: "is the key and cannot be changed" for name in rules.keys if name in really}
-    links = {} if rules.owner is None else rules.owner.links
-    wrong |= {name: "is given by the list that it is in" for name in links if name in really}
-    if rules.version in really:
-        wrong[str(rules.version)] = "is counted by the kit; leave it alone"
-    if wrong:
-        raise ValidationError(rules.entity, wrong)
-
-
-def _set(entity: Any, values: dict[str, Any]) -> None:
-    held = entity.__dict__
-    for name, value in values.items():
-        if name not in held or held[name] is not value:
-            set_attribute(entity, name, value)
 
 
 def _named(model: Any, key: Key) -> str:

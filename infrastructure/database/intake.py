@@ -13,11 +13,11 @@ from sqlmodel import SQLModel
 from domain.entity import Entity
 from domain.errors import ConcurrencyConflict, UnitOfWorkError, ValidationError
 from infrastructure.database.aggregates import with_members
-from infrastructure.database.flushing import validate_new
 from infrastructure.database.keys import bare, key_of
 from infrastructure.database.models.plain import VERSION
 from infrastructure.database.models.rules import Rules
 from infrastructure.database.session import UnitSession
+from infrastructure.database.validating import validate_new
 
 
 class Intake:

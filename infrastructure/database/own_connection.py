@@ -15,6 +15,7 @@ from sqlmodel import Session
 from infrastructure.database.database import Database
 from infrastructure.database.shortcuts import (
     connection_on,
+    give_back_clean,
     hears_of_transactions,
     is_logged,
     listeners,
@@ -136,9 +137,28 @@ class OwnConnection(Session):
             self.driver.commit()
         except Exception as error:  # noqa: BLE001 -- SQLAlchemy knows what to do with each
             self.raise_as_usual(error, None, None)
+        self._give_back_clean()
+
+    def called(self) -> object:
+        """What the transaction is called, should somebody have to ask what became of it."""
+        dialect, known = self.database.dialect, self.transaction_id
+        if known is not None:
+            return dialect.transaction_called(known, (self.pooled or Session.connection(self)).info)
+        return None if self.pooled is not None else dialect.transaction_of(Session.connection(self))
+
+    def lose_pooled(self) -> None:
+        """Let go of a connection that is lost already."""
+        if self.pooled is not None:
+            self.pooled.invalidate()
+
+    def _give_back_clean(self) -> None:
+        pooled, self.pooled = self.pooled, None
+        give_back_clean(pooled)
 
     def give_back_connections(self) -> None:
         """After the transaction: let go of what the session does not manage."""
+        if self.pooled is not None and self.plain_reads and not self._begin:
+            self._give_back_clean()
         self.let_go()
         while self._owned:
             self._give_back(self._owned.pop())

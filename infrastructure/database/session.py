@@ -17,7 +17,7 @@ from sqlalchemy.orm import InstanceState, SessionTransaction
 from sqlmodel import Session
 
 from domain.errors import CommitOutcomeUnknown, ReadOnlyViolation, UnitOfWorkError
-from infrastructure.database import aggregates, edits, forks, open_units
+from infrastructure.database import aggregates, edits, forks, open_units, undoing
 from infrastructure.database.collecting import paused
 from infrastructure.database.database import Database
 from infrastructure.database.failing import Failing
@@ -27,14 +27,6 @@ from infrastructure.database.models import json_changes
 from infrastructure.database.refreshing import load_expired, read_again
 from infrastructure.database.settled import Settled
 from infrastructure.database.shortcuts import is_clean, is_empty
-from infrastructure.database.undoing import (
-    Held,
-    give_back,
-    is_emptied,
-    restore_deleted,
-    state_list,
-    values_of,
-)
 from infrastructure.database.value_reads import ValueReads
 
 Cursor = ScalarResult[Any] | CursorResult[Any]
@@ -61,7 +53,7 @@ class UnitSession(Failing, ValueReads):
         self.finished = 0
         self.settled = Settled()
         self.cursors: list[Cursor] = []
-        self.kept: Held = []
+        self.kept: undoing.Held = []
         open_units.register(self)
 
     # -- what state it is in ---------------------------------------------------------------
@@ -119,6 +111,8 @@ class UnitSession(Failing, ValueReads):
 
     def refuse_lost_changes(self) -> None:
         """Raise if an entity of an earlier transaction was changed."""
+        if self.settled.is_empty and self.tracker.is_empty:
+            return
         late = self.settled.changed() + self.tracker.changed_late()
         if late:
             raise UnitOfWorkError(
@@ -150,7 +144,7 @@ class UnitSession(Failing, ValueReads):
         self._forget_transaction()
 
     def _send_commit(self) -> None:
-        transaction = self._named()
+        transaction = self.called()
         self.committing = True
         try:
             if self.pooled is not None:
@@ -165,19 +159,11 @@ class UnitSession(Failing, ValueReads):
         finally:
             self.committing = False
 
-    def _named(self) -> object:
-        """What the transaction is called, should somebody have to ask what became of it."""
-        dialect, known = self.database.dialect, self.transaction_id
-        if known is not None:
-            return dialect.transaction_called(known, (self.pooled or super().connection()).info)
-        return None if self.pooled is not None else dialect.transaction_of(super().connection())
-
     def _forget_connection(self) -> None:
         """Let go of what is lost already, without asking it to roll back."""
         self.tracker.bases.note_unknown(self)  # perhaps it is undone
         self.settle()
-        if self.pooled is not None:
-            self.pooled.invalidate()
+        self.lose_pooled()
         super().invalidate()
 
     _commit = guarded(_send_commit)
@@ -254,21 +240,18 @@ class UnitSession(Failing, ValueReads):
         if held or not is_empty(self):
             self._detach_all(held)
 
-    def _settle_undone(self) -> None:
-        self.settle(undone=True)
-
     @paused()
     def _detach_all(self, held: list[Any]) -> None:
-        states: list[InstanceState[Any]] = state_list(self)
+        states: list[InstanceState[Any]] = undoing.state_list(self)
         self.expunge_all()
         self.settled.add(states, held)
 
     def _restore_deleted(self) -> None:
         # SQLAlchemy brings them back to the session, empty.
         self.expunge_all()
-        restore_deleted(self.tracker.deleted)
+        undoing.restore_deleted(self.tracker.deleted)
         again = [*(entity for entity, _ in self.tracker.deleted), *self.tracker.removed]
-        self.settled.add(state_list(again), ())
+        self.settled.add(undoing.state_list(again), ())
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
@@ -321,20 +304,21 @@ class UnitSession(Failing, ValueReads):
             return
         if mark >= self.depth:
             self.failure = None
-        self.settled.add(state_list(self.tracker.removed[since.removed :]), ())
+        self.settled.add(undoing.state_list(self.tracker.removed[since.removed :]), ())
         self.tracker.take_back(since)
         self.wrote = False
         if self.failure is None:
             self.tracker.bases.go_back(since.bases)
-            self._read_undone([row for row, _ in held if id(row) in written or is_emptied(row)])
+            rows = (row for row, _ in held)
+            self._read_undone([r for r in rows if id(r) in written or undoing.is_emptied(r)])
         self._give_back_values(held)
 
     def keep_values(self) -> None:
         """Once for a savepoint, before SQLAlchemy empties what is loaded."""
-        self.kept = self.kept or values_of(self.identity_map.values())
+        self.kept = self.kept or undoing.values_of(self.identity_map.values())
 
-    def _give_back_values(self, held: Held) -> None:
-        give_back(held)
+    def _give_back_values(self, held: undoing.Held) -> None:
+        undoing.give_back(held)
         self.kept = []
 
     def _read_undone(self, rows: list[Any]) -> None:
@@ -382,7 +366,7 @@ class UnitSession(Failing, ValueReads):
     def _validate_and_flush(self) -> None:
         if self.read_only:
             raise ReadOnlyViolation("the unit is read-only; open a writing one: UnitOfWork()")
-        if not self.depth and edits.store(self, self.tracker, self._settle_undone):
+        if not self.depth and edits.store(self, self.tracker, lambda: self.settle(undone=True)):
             return
         self.tracker.prepare()
         if self.deleted:

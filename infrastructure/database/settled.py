@@ -22,6 +22,11 @@ class Settled:
         self._held: list[Any] = []
         self._released: list[InstanceState[Any]] = []
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to look after."""
+        return not self._states
+
     def add(self, states: Iterable[InstanceState[Any]], held: Iterable[Any]) -> None:
         """Settle stored entities that no session has any more.
 

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Mapper
 from infrastructure.database.shortcuts.driver import (
     connection_on,
     description_of,
+    give_back_clean,
     is_logged,
     listeners,
     raise_as_usual,
@@ -37,6 +38,7 @@ __all__ = [
     "Tracked",
     "connection_on",
     "description_of",
+    "give_back_clean",
     "hears_of_transactions",
     "intercepts",
     "is_clean",

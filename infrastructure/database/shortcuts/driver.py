@@ -35,6 +35,11 @@ def connection_on(engine: Engine, pooled: Any) -> Connection:
     return Connection(engine, pooled)
 
 
+def give_back_clean(pooled: Any) -> None:
+    """Give a connection back to its pool that has no transaction: there is nothing to undo."""
+    pooled._close_special(transaction_reset=True)
+
+
 def raw_rows(found: CursorResult[Any], size: int | None = None) -> Sequence[Sequence[Any]]:
     """All rows, or the next ones, as the driver has them: their values are not converted."""
     strategy: Any = found.cursor_strategy

@@ -55,9 +55,9 @@ class Tracked:
         """Rows that are stored now are those of the session, as after a flush."""
         known: Any = session.identity_map
         self._enter(made, known._dict, session.hash_key, known._wr, known.replace)
-        transaction = cast(Any, session)._transaction
-        for one in made if transaction is not None else ():  # a rollback makes new ones of them
-            transaction._new[one.__dict__[self.state]] = True
+        transaction: Any = session._transaction
+        if transaction is not None:  # a rollback makes new ones of them
+            transaction._new.update((one.__dict__[self.state], True) for one in made)
 
     def are_changed(self, made: Iterable[Any]) -> bool:
         """Whether one of them was changed since it was made."""

@@ -16,13 +16,13 @@ from sqlmodel import SQLModel
 from sqlmodel.sql.sqltypes import UTCDateTime
 
 from domain.errors import ValidationError
-from infrastructure.database.flushing import validate_new
 from infrastructure.database.intake import Intake
 from infrastructure.database.models.mixins import Timestamped
 from infrastructure.database.models.plain import VERSION, Members, field_names
 from infrastructure.database.models.rules import rules_of
 from infrastructure.database.models.types import ExactDecimal
 from infrastructure.database.query import Translator
+from infrastructure.database.validating import validate_new
 from infrastructure.testing.memory.child_lists import ChildList
 from infrastructure.testing.memory.constraints import Row, references_of, unique_keys_of
 from infrastructure.testing.memory.images import Image
