@@ -5,6 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
+# Tests start many a Python, and each would compile the kit again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help demo test check bench soak clean
 
 help: ## list the targets

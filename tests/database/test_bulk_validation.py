@@ -213,7 +213,7 @@ def test_each_odd_value_has_one_outcome(name: str) -> None:
 
 
 @given(data=st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_odd_rows_have_one_outcome(data: st.DataObject) -> None:
     names = data.draw(st.lists(st.sampled_from(FIELDS), min_size=1, max_size=4, unique=True))
     row = st.fixed_dictionaries({name: st.sampled_from(ODD) for name in names})
@@ -224,7 +224,7 @@ def test_odd_rows_have_one_outcome(data: st.DataObject) -> None:
     text=st.lists(st.text(max_size=6) | st.none(), min_size=1, max_size=5),
     number=st.integers() | st.integers(-(2**31) - 2, -(2**31) + 2),
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_texts_and_numbers_have_one_outcome(text: list[str | None], number: int) -> None:
     agree(Anything, [{"text": one, "id": number} for one in text])
 

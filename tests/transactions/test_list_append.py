@@ -297,7 +297,7 @@ SERIALIZABLE = How()
 
 @pytest.fixture
 def seconds(soak: bool) -> float:
-    return 75 if soak else 4
+    return 75 if soak else 2
 
 
 # -- what the kit promises -----------------------------------------------------------------
