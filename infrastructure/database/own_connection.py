@@ -146,11 +146,6 @@ class OwnConnection(Session):
             return dialect.transaction_called(known, (self.pooled or Session.connection(self)).info)
         return None if self.pooled is not None else dialect.transaction_of(Session.connection(self))
 
-    def lose_pooled(self) -> None:
-        """Let go of a connection that is lost already."""
-        if self.pooled is not None:
-            self.pooled.invalidate()
-
     def _give_back_clean(self) -> None:
         pooled, self.pooled = self.pooled, None
         give_back_clean(pooled)

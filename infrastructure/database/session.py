@@ -163,7 +163,6 @@ class UnitSession(Failing, ValueReads):
         """Let go of what is lost already, without asking it to roll back."""
         self.tracker.bases.note_unknown(self)  # perhaps it is undone
         self.settle()
-        self.lose_pooled()
         super().invalidate()
 
     _commit = guarded(_send_commit)

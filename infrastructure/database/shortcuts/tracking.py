@@ -55,9 +55,11 @@ class Tracked:
         """Rows that are stored now are those of the session, as after a flush."""
         known: Any = session.identity_map
         self._enter(made, known._dict, session.hash_key, known._wr, known.replace)
-        transaction: Any = session._transaction
+        transaction = session._transaction
         if transaction is not None:  # a rollback makes new ones of them
-            transaction._new.update((one.__dict__[self.state], True) for one in made)
+            new: Any = transaction._new
+            for one in made:
+                new[one.__dict__[self.state]] = True
 
     def are_changed(self, made: Iterable[Any]) -> bool:
         """Whether one of them was changed since it was made."""
