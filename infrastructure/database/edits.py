@@ -27,6 +27,8 @@ class Edits:
         self.how = how
         self.rules = rules_of(model)
         self._table = cast(Table, how.mapper.local_table)
+        found_by = [*self.rules.keys, *([self.rules.version] if self.rules.version else [])]
+        self._expected = tuple(self.rules.columns[name].key for name in found_by)
         self._changeable = self.rules.columns.keys() - {*self.rules.keys, self.rules.version}
 
     def fit(self, session: ValueReads, state: InstanceState[Any]) -> bool:
@@ -35,6 +37,7 @@ class Edits:
         return (
             state.committed_state.keys() <= self._changeable
             and not (rules.children or rules.json or rules.owner or session.info)
+            and session.database.engine.dialect.update_returning
             and not self.how.is_watched_when_changing(session)
         )
 
@@ -79,13 +82,6 @@ class Edits:
             raise StaleDataError
         _, *transaction = rows[0]
         session.transaction_id = next(iter(transaction), None)
-
-    @property
-    def _expected(self) -> tuple[str, ...]:
-        """The columns by which the row is found again, its version included."""
-        rules = self.rules
-        names = rules.keys if rules.version is None else (*rules.keys, rules.version)
-        return tuple(rules.columns[name].key for name in names)
 
 
 def store(session: ValueReads, tracker: Tracker, undone: Callable[[], None]) -> bool:

@@ -123,6 +123,17 @@ def test_it_was_an_edit(book: Database, sent: list[str], monkeypatch: pytest.Mon
     assert lines_of(book) == [7, 1, 1]
 
 
+def test_a_database_that_gives_nothing_back_is_written_by_a_flush(
+    book: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(book.engine.dialect, "update_returning", False)
+    monkeypatch.setattr(edits.Edits, "store", None)  # SQLite before 3.35
+    with Book(book) as uow:
+        uow.pages.require(1).lines = 7
+        uow.commit()
+    assert lines_of(book) == [7, 1, 1]
+
+
 def test_what_was_stored_counts_as_unchanged(book: Database, way: str) -> None:
     with Book(book) as uow:
         page: Any = uow.pages.require(1)

@@ -115,6 +115,13 @@ def test_they_can_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not shortcuts.usable.__wrapped__()
 
 
+def test_without_them_statements_do_not_go_to_the_driver(
+    monkeypatch: pytest.MonkeyPatch, make_database: Any, url: str
+) -> None:
+    monkeypatch.setattr(shortcuts, "usable", lambda: False)
+    assert not make_database(url).direct
+
+
 # -- nothing can be seen of them -----------------------------------------------------------------
 
 
