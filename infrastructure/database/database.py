@@ -6,10 +6,22 @@ import math
 import os
 import re
 import threading
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, ClassVar, Self, TypeVar
 
-from sqlalchemy import URL, Column, ColumnElement, Connection, MetaData, Select, Table, event
+from sqlalchemy import (
+    URL,
+    Column,
+    ColumnElement,
+    Connection,
+    Insert,
+    MetaData,
+    Select,
+    Table,
+    Update,
+    event,
+)
 from sqlalchemy.engine import ExceptionContext
 
 from domain.errors import CommitOutcomeUnknown, DatabaseUnavailable, KitError, ValidationError
@@ -115,19 +127,12 @@ class Database(Clocked):
 
     def prepared(self, statement: Select[Any], names: tuple[str, ...]) -> Prepared:
         """A statement, compiled for this database once; ``names`` are those of its parameters."""
-        found = self._prepared.get(statement)
-        if found is None:
-            found = self._prepared[statement] = Prepared(statement, names, self.engine)
-        return found
+        return self._once(statement, lambda: (statement, names))
 
     def prepared_query(self, query: PreparedQuery, columns: tuple[Column[Any], ...]) -> Prepared:
         """A query of some columns, made and compiled once."""
         key = (query.name, query.parameters, columns)
-        found = self._prepared.get(key)
-        if found is None:
-            statement = query.make().with_only_columns(*columns)
-            found = self._prepared[key] = Prepared(statement, query.parameters, self.engine)
-        return found
+        return self._once(key, lambda: (query.make().with_only_columns(*columns), query.parameters))
 
     def prepared_insert(
         self, table: Table, names: tuple[str, ...], returned: Column[Any]
@@ -136,22 +141,27 @@ class Database(Clocked):
 
         And what the transaction is called, where that is of use.
         """
-        key = (table, names)
-        found = self._prepared.get(key)
-        if found is None:
-            made = one_insert(table, names, returned, *self._called())
-            found = self._prepared[key] = Prepared(*made, self.engine)
-        return found
+        return self._once(
+            (table, names), lambda: one_insert(table, names, returned, *self._called())
+        )
 
     def prepared_update(
         self, table: Table, names: tuple[str, ...], expected: tuple[str, ...]
     ) -> Prepared:
         """The UPDATE of one row, found by what is expected of it; gives back as the INSERT does."""
-        key = (table, names, expected)
+        return self._once(
+            (table, names, expected),
+            lambda: one_update(table, names, expected, table.c[expected[0]], *self._called()),
+        )
+
+    def _once(
+        self,
+        key: object,
+        make: Callable[[], tuple[Select[Any] | Insert | Update, tuple[str, ...]]],
+    ) -> Prepared:
         found = self._prepared.get(key)
         if found is None:
-            made = one_update(table, names, expected, table.c[expected[0]], *self._called())
-            found = self._prepared[key] = Prepared(*made, self.engine)
+            found = self._prepared[key] = Prepared(*make(), self.engine)
         return found
 
     def _called(self) -> tuple[ColumnElement[Any], ...]:
