@@ -7,7 +7,6 @@ is refused too, nothing is done here, and the session stores them itself.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import cached_property
 from itertools import islice
 from operator import itemgetter
 from typing import Any, cast
@@ -25,9 +24,8 @@ from infrastructure.database.models.column_lists import (
     column_lists_of,
 )
 from infrastructure.database.models.domain_rules import domain_rules_of
-from infrastructure.database.models.rules import Rules
 from infrastructure.database.session import UnitSession
-from infrastructure.database.shortcuts import Tracked
+from infrastructure.database.shortcuts import Entering, Tracked
 
 _PART = 10_000  # rows that are made at once, while the database is at work
 
@@ -35,32 +33,27 @@ _PART = 10_000  # rows that are made at once, while the database is at work
 class Brood:
     """The rows that are made of some values: before these are written, or meanwhile."""
 
-    def __init__(self, how: Tracked, rules: Rules, values: Lists, given: frozenset[str]) -> None:
+    def __init__(self, session: UnitSession, how: Tracked, values: Lists, given: Lists) -> None:
         self.values = values
         self.rows: list[Any] = []
+        self._session = session
         self._how = how
-        self._rules = rules
-        self._given = given
+        self._given = frozenset(given)
+        self._entering: Entering | None = None
+        self.steps = self._in_steps()
+        """Does what is to be done besides writing, when all have their keys."""
 
     def __len__(self) -> int:
         return len(next(iter(self.values.values())))
 
-    @cached_property
-    def steps(self) -> Iterator[None]:
-        """Makes those that are not made yet, some with each step."""
-        return self._in_steps()
-
-    def _in_steps(self) -> Iterator[None]:
-        values = zip(*(self.values[name] for name in self._rules.names), strict=True)
-        for _ in range(len(self.rows), len(self), _PART):
-            with paused():
-                self.rows += self._how.make(islice(values, _PART), self._given)
-            yield
+    def make(self) -> None:
+        """All of them, at once."""
+        with paused():
+            self.rows = self._how.make(self._by_row(), self._given)
 
     def obeys_domain(self) -> bool:
         """Make them at once, and ask the domain's own rules, which are to change nothing."""
-        for _ in self._in_steps():
-            pass
+        self.make()
         for row in self.rows:
             row.__post_init__()
         return not self._how.are_changed(self.rows)
@@ -70,6 +63,27 @@ class Brood:
         self.values[name] = list(keys)
         for row, key in zip(self.rows, keys, strict=False):
             row.__dict__[name] = key
+
+    def _in_steps(self) -> Iterator[None]:
+        entering = self._entering = Entering(self._session)
+        if self.rows:
+            self._how.prepare(self.rows, entering)
+            return
+        values = self._by_row()
+        for _ in range(0, len(self), _PART):
+            with paused():
+                self.rows += self._how.make(islice(values, _PART), self._given, entering)
+            yield
+
+    def enter(self) -> None:
+        """They are stored."""
+        for _ in self.steps:
+            pass
+        if self._entering is not None:
+            self._how.enter(self._session, self._entering)
+
+    def _by_row(self) -> Iterator[Sequence[Any]]:
+        return zip(*(self.values[name] for name in self._how.names), strict=True)
 
 
 class Births:
@@ -93,14 +107,12 @@ class Births:
             values = None if given is None else self._whole(given, len(entities))
         if given is None or values is None:
             return None
-        brood = Brood(self._how, self._rules, values, frozenset(given))
+        brood = Brood(self._session, self._how, values, given)
         if not (self._domain.silent or brood.obeys_domain()):
             return None
         generated = self._write(brood)
         if generated is None:
             return None
-        for _ in brood.steps:
-            pass
         with paused():
             self._enter(entities, given, brood, generated=generated)
         return brood.rows
@@ -193,7 +205,6 @@ class Births:
     def _enter(
         self, entities: Sequence[Any], given: Lists, brood: Brood, *, generated: bool
     ) -> None:
-        session, rows = self._session, brood.rows
-        self._how.enter(session, rows)
+        brood.enter()
         originals = entities if type(entities[0]) is self._intake.domain else ()
-        session.tracker.born(originals, rows, given, generated=generated)
+        self._session.tracker.born(originals, brood.rows, given, generated=generated)

@@ -47,11 +47,11 @@ class Conversions:
         self._engine = engine
         self._known: dict[object, Converts] = {}
 
-    def of(self, columns: Sequence[Any], description: Sequence[Any]) -> Converts:
-        """Those of these columns; ``description`` is what the driver says of them."""
+    def of(self, columns: Sequence[Any], cursor: Any) -> Converts:
+        """Those of these columns; the cursor has what the driver says of them."""
         found = self._known.get(columns)
         if found is None:
-            pairs = zip(columns, description, strict=True)
+            pairs = zip(columns, cursor.description, strict=True)
             processes = [self._process(column.type, said[1]) for column, said in pairs]
             found = tuple((at, each) for at, each in enumerate(processes) if each is not None)
             self._known[columns] = found

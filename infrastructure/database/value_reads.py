@@ -63,7 +63,7 @@ class ValueReads(OwnConnection):
         if not self.read_only:
             self.flush()
         found = self.joined().execute(query)
-        converts = self.database.conversions.of(columns, description_of(found))
+        converts = self.database.conversions.of(columns, found.cursor)
         with paused():
             return Found(raw_rows(found), converts)
 
@@ -90,7 +90,7 @@ class ValueReads(OwnConnection):
             rows = cursor.fetchall()
         except Exception as error:  # noqa: BLE001 -- SQLAlchemy knows what to do with each
             self.raise_as_usual(error, prepared.sql, parameters)
-        return Found(rows, self.database.conversions.of(prepared.columns, cursor.description))
+        return Found(rows, self.database.conversions.of(prepared.columns, cursor))
 
     def open_cursor(self, query: Select[Any]) -> CursorResult[Any]:
         """A query that is read part by part."""
@@ -100,10 +100,9 @@ class ValueReads(OwnConnection):
 
     def next_part(self, found: CursorResult[Any], columns: tuple[Any, ...], size: int) -> Found:
         """The next rows of an open cursor, as the driver has them."""
-        description = description_of(found)
-        if description is None:
+        if description_of(found) is None:
             return Found(())
-        converts = self.database.conversions.of(columns, description)
+        converts = self.database.conversions.of(columns, found.cursor)
         return Found(raw_rows(found, size), converts)
 
     def use_streamer(self) -> None:

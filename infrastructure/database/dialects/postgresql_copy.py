@@ -68,16 +68,17 @@ def send(cursor: Any, statement: str, _parameters: Any, context: Any) -> bool:
     copied = context.execution_options.get(COPIED)
     if copied is None:
         return False
+    from infrastructure.database.dialects.postgresql_writer import BusyWriter
+
     meanwhile = context.execution_options.get(MEANWHILE, iter(()))
-    with cursor.copy(statement) as copy:
+    with cursor.copy(statement, writer=BusyWriter(cursor, meanwhile)) as copy:
         copy.set_types(copied.types)
         write, rows = copy.write_row, iter(copied.rows)
         for _ in range(0, len(copied.rows), _PART):
             for row in islice(rows, _PART):  # none is kept, which the collector would look at
                 write(row)
-            next(meanwhile, None)
-        for _ in meanwhile:
-            pass
+            if len(copied.rows) > _PART:
+                next(meanwhile, None)
     return True
 
 

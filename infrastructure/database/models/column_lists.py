@@ -70,13 +70,11 @@ class ColumnLists:
 
     def whole(self, given: Mapping[str, Sequence[Any]], count: int) -> Lists:
         """All fields, converted, defaults included."""
-        missing = [field for name, field in self._fields.items() if name not in given]
-        if not all(field.has_default for field in missing):
+        missing = [name for name in self._fields if name not in given]
+        if not all(self._fields[name].has_default for name in missing):
             raise Unfit
         found = self._converted(given)
-        for name, field in self._fields.items():
-            if name not in found:
-                found[name] = field.defaults(count)
+        found |= {name: self._fields[name].defaults(count) for name in missing}
         return self._checked({name: found[name] for name in self._fields})
 
     def some(self, given: Mapping[str, Sequence[Any]]) -> Lists:
@@ -220,6 +218,9 @@ class _Column:
         """The place of the first value that the column cannot hold, and why; or None."""
         if self._check is None:
             return None
+        if len(values) == 1:
+            message = self._check(values[0])
+            return None if message is None else (0, message)
         if self._test is not None:
             present = values if self._test(values) else [v for v in values if v is not None]
             if present is values or (len(present) < len(values) and self._test(present)):

@@ -30,11 +30,12 @@ from infrastructure.database.shortcuts.sessions import (
     is_empty,
     only_changed,
 )
-from infrastructure.database.shortcuts.tracking import Tracked
+from infrastructure.database.shortcuts.tracking import Entering, Tracked
 from infrastructure.database.shortcuts.trial import VARIABLE, usable
 
 __all__ = [
     "VARIABLE",
+    "Entering",
     "Tracked",
     "connection_on",
     "description_of",

@@ -22,6 +22,15 @@ _SLOTS: dict[str, Any] = {
 _MAPPER_EVENTS = ("before_insert", "after_insert")
 
 
+class Entering:
+    """What a session is going to know of rows, as soon as they are stored."""
+
+    def __init__(self, session: Session) -> None:
+        known: Any = session.identity_map
+        self.states: dict[Any, InstanceState[Any]] = {}
+        self.place = session.hash_key, known._wr, self.states
+
+
 class Tracked:
     """Makes the entities of one table as SQLAlchemy does when it loads them."""
 
@@ -34,7 +43,8 @@ class Tracked:
         self.changes_alike = _changes_alike(mapper)
         self._loads: dict[Converts, Load] = {}
         self._make = _maker(mapper, names)
-        self._enter = _enterer(mapper, self.keys)
+        self._make_entering = _maker(mapper, names, _entering(self.keys))
+        self._prepare = _preparer(mapper, self.keys)
 
     def load(
         self, session: Session, rows: Iterable[Sequence[Any]], converts: Converts = ()
@@ -46,20 +56,34 @@ class Tracked:
         known: Any = session.identity_map
         return load(rows, known._dict, session.hash_key, known._wr)
 
-    def make(self, rows: Iterable[Sequence[Any]], given: frozenset[str]) -> list[Any]:
+    def make(
+        self,
+        rows: Iterable[Sequence[Any]],
+        given: frozenset[str],
+        entering: Entering | None = None,
+    ) -> list[Any]:
         """Rows that no session knows, as their constructor makes them of these fields."""
-        made: list[Any] = self._make(rows, given)
-        return made
+        if entering is None:
+            return cast("list[Any]", self._make(rows, given))
+        return cast("list[Any]", self._make_entering(rows, given, *entering.place))
 
-    def enter(self, session: Session, made: Sequence[Any]) -> None:
+    def prepare(self, made: Iterable[Any], entering: Entering) -> None:
+        """Rows that were made before they had their keys."""
+        self._prepare(made, *entering.place)
+
+    def enter(self, session: Session, entering: Entering) -> None:
         """Rows that are stored now are those of the session, as after a flush."""
         known: Any = session.identity_map
-        self._enter(made, known._dict, session.hash_key, known._wr, known.replace)
+        if known._dict.keys().isdisjoint(entering.states):
+            known._dict.update(entering.states)
+        else:
+            for state in entering.states.values():
+                known.replace(state)
         transaction = session._transaction
-        if transaction is not None:  # a rollback makes new ones of them
+        if transaction is not None and transaction.nested:  # its rollback makes new ones of them
             new: Any = transaction._new
-            for one in made:
-                new[one.__dict__[self.state]] = True
+            for state in entering.states.values():
+                new[state] = True
 
     def are_changed(self, made: Iterable[Any]) -> bool:
         """Whether one of them was changed since it was made."""
@@ -130,12 +154,13 @@ def _has_listeners(attribute: Any) -> bool:
 def _loader(mapper: Mapper[Any], names: tuple[str, ...], converts: Converts) -> Load:
     """As ``sqlalchemy.orm.loading`` does it, for a table whose columns are known."""
     values = [f"v{at}" for at in range(len(names))]
-    keys = [values[names.index(mapper.get_property_by_column(c).key)] for c in mapper.primary_key]
+    keys = [mapper.get_property_by_column(column).key for column in mapper.primary_key]
+    own = ", ".join(values[names.index(key)] for key in keys)
     load: Load = compiled(
         "load(rows, known, session_id, identity_map)",
         f"for {', '.join(values)}, in rows:",
         *converting(converts),
-        f"    key = (kind, ({', '.join(keys)},), None)",
+        f"    key = (kind, ({own},), None)",
         "    state = known.get(key)",
         "    one = None if state is None else state.obj()",
         "    if one is not None:",
@@ -144,10 +169,7 @@ def _loader(mapper: Mapper[Any], names: tuple[str, ...], converts: Converts) -> 
         "        add(one)",
         "        continue",
         *_making(mapper, names, "set()"),
-        "    state.key = key",
-        "    state.session_id = session_id",
-        "    state._instance_dict = identity_map",
-        "    known[key] = state",
+        *_ENTERING,
         "    add(one)",
         **_known(mapper),
         **converters(converts),
@@ -155,35 +177,43 @@ def _loader(mapper: Mapper[Any], names: tuple[str, ...], converts: Converts) -> 
     return load
 
 
-def _maker(mapper: Mapper[Any], names: tuple[str, ...]) -> Any:
+def _maker(mapper: Mapper[Any], names: tuple[str, ...], entering: Sequence[str] = ()) -> Any:
     """As a constructor makes them, for values that are validated."""
     values = [f"v{at}" for at in range(len(names))]
     return compiled(
-        "make(rows, given)",
+        f"make(rows, given{', session_id, identity_map, known' * bool(entering)})",
         f"for {', '.join(values)}, in rows:",
         *_making(mapper, names, "set(given)"),
+        *entering,
         "    add(one)",
         **_known(mapper),
     )
 
 
-def _enterer(mapper: Mapper[Any], keys: Sequence[str]) -> Any:
-    """As a flush enters rows that were new, and were not changed since."""
+def _preparer(mapper: Mapper[Any], keys: Sequence[str]) -> Any:
+    """What is left to be done for rows that have their keys now."""
     return compiled(
-        "enter(rows, known, session_id, identity_map, replace)",
+        "prepare(rows, session_id, identity_map, known)",
         "for one in rows:",
         "    held = one.__dict__",
         "    state = held[STATE]",
-        f"    key = state.key = (kind, ({', '.join(f'held[{name!r}]' for name in keys)},), None)",
-        "    state.session_id = session_id",
-        "    if key in known or state.modified:",
-        "        replace(state)",
-        "    else:",
-        "        state._instance_dict = identity_map",
-        "        known[key] = state",
-        kind=mapper.class_,
-        STATE=mapper.class_manager.STATE_ATTR,
+        *_entering(keys),
+        **_known(mapper),
     )
+
+
+_ENTERING = (
+    "    state.key = key",
+    "    state.session_id = session_id",
+    "    state._instance_dict = identity_map",
+    "    known[key] = state",
+)
+
+
+def _entering(keys: Sequence[str]) -> list[str]:
+    """As a flush enters rows that were new, and were not changed since."""
+    values = ", ".join(f"held[{name!r}]" for name in keys)
+    return [f"    key = (kind, ({values},), None)", *_ENTERING]
 
 
 def _making(mapper: Mapper[Any], names: tuple[str, ...], given: str) -> list[str]:
