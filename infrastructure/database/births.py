@@ -14,7 +14,7 @@ from typing import Any, cast
 from sqlalchemy import Column, Table
 from sqlalchemy import inspect as mapping_of
 
-from infrastructure.database.collecting import paused
+from infrastructure.database.collecting import paused_for
 from infrastructure.database.dialects.base import MEANWHILE
 from infrastructure.database.intake import Intake
 from infrastructure.database.models.column_lists import (
@@ -48,7 +48,7 @@ class Brood:
 
     def make(self) -> None:
         """All of them, at once."""
-        with paused():
+        with paused_for(len(self)):
             self.rows = self._how.make(self._by_row(), self._given)
 
     def obeys_domain(self) -> bool:
@@ -71,7 +71,7 @@ class Brood:
             return
         values = self._by_row()
         for _ in range(0, len(self), _PART):
-            with paused():
+            with paused_for(len(self)):
                 self.rows += self._how.make(islice(values, _PART), self._given, entering)
             yield
 
@@ -102,7 +102,8 @@ class Births:
         """The tracked rows of these, in their order; None where the session has to do it."""
         if not (entities and self._lists.only_scalars) or self._is_watched():
             return None
-        with paused():
+        pause = paused_for(len(entities))
+        with pause:
             given = self._given(entities)
             values = None if given is None else self._whole(given, len(entities))
         if given is None or values is None:
@@ -113,7 +114,7 @@ class Births:
         generated = self._write(brood)
         if generated is None:
             return None
-        with paused():
+        with pause:
             self._enter(entities, given, brood, generated=generated)
         return brood.rows
 

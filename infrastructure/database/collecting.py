@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import threading
-from contextlib import ContextDecorator
+from contextlib import AbstractContextManager, ContextDecorator, nullcontext
 
 
 class _Pauses:
@@ -50,6 +50,15 @@ def paused() -> _Paused:
     A context manager, and a decorator.
     """
     return _paused
+
+
+def paused_for(count: int) -> AbstractContextManager[None]:
+    """The same, where there are so many of them that it is worth it."""
+    return _paused if count > _FEW else _not_paused
+
+
+_FEW = 10
+_not_paused = nullcontext()
 
 
 def _begin_anew() -> None:
