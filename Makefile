@@ -35,6 +35,7 @@ check: $(VENV)/.check ## lint, format, types, import directions, drift, length o
 
 bench: $(VENV)/.bench ## compare with what else one would use
 	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.cache
 
 soak: $(VENV)/.test ## run the tests at full size
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --soak

@@ -163,7 +163,7 @@ class CommitOutcomeUnknown(KitError):
 
 
 class AfterCommitError(KitError):
-    """The changes are stored, but at least one ``after_commit`` hook failed."""
+    """The changes are stored, but an ``after_commit`` hook failed, or a cache was not told."""
 
     def __init__(self, errors: Iterable[Exception]) -> None:
         self.errors = tuple(errors)
@@ -180,7 +180,7 @@ class ReadOnlyViolation(KitError):
 
 
 class CacheError(KitError):
-    """A misuse of the cache."""
+    """A cache was misused, or what another thread loads takes too long."""
 
 
 class MessagingError(KitError):

@@ -5,7 +5,7 @@ Adapters fit by their shape and do not inherit from these protocols.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
@@ -141,4 +141,70 @@ class UnitOfWork(Protocol):
         Raises ``UnitOfWorkError`` inside an open unit, whatever ``work`` raises, and
         what ``commit()`` raises. ``timeout`` is in seconds, for all attempts together.
         """
+        ...
+
+
+class Cache(Protocol):
+    """Values by key, for a while. It may forget any of them at any time.
+
+    What comes out is nobody else's: it can be changed without harm. A value may
+    have tags, and is forgotten with any of them. ``ttl`` is in seconds; without
+    it, the cache has its own. A key or tag that is not hashable, and a value that
+    cannot be copied, raise ``CacheError``; a ``ttl`` that is no number above zero
+    raises ``ValidationError``.
+
+    A value is stale from the beginning if what it was read from has changed since.
+    Therefore, note the ``sequence()`` before you begin to read, and store with it.
+    """
+
+    def sequence(self) -> Any:
+        """How far invalidations have come, as a token for ``store``."""
+        ...
+
+    def get(self, key: Hashable, default: Any = None, /) -> Any:
+        """The value, or the default. Raises ``CacheError``."""
+        ...
+
+    def store(
+        self,
+        key: Hashable,
+        value: Any,
+        *,
+        since: Any,
+        ttl: float | None = None,
+        tags: Iterable[Hashable] = (),
+    ) -> bool:
+        """Keep it, unless the key, a tag or everything was invalidated after ``since``.
+
+        Says whether it is kept. Raises ``CacheError`` or ``ValidationError``.
+        """
+        ...
+
+    def get_or_load(
+        self,
+        key: Hashable,
+        loader: Callable[[], T],
+        *,
+        ttl: float | None = None,
+        tags: Iterable[Hashable] = (),
+    ) -> T:
+        """The value, from the loader if there is none.
+
+        One thread loads and the others wait for it. If the loader fails, so do they,
+        and nothing is kept. An invalidation meanwhile wins: those who asked before get
+        the value, but it is not kept. Raises what the loader raises, and ``CacheError``
+        if it asks for its own key or takes too long for those who wait.
+        """
+        ...
+
+    def invalidate(self, tags: Iterable[Hashable], /) -> None:
+        """Forget all that has one of these tags, and what is being read with one of them."""
+        ...
+
+    def discard(self, key: Hashable, /) -> None:
+        """Forget this key, and what is being read for it; it need not be there."""
+        ...
+
+    def clear(self) -> None:
+        """Forget everything, and whatever is being read."""
         ...

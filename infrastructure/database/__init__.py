@@ -2,6 +2,7 @@
 
 from infrastructure.database.base_repository import BaseRepository
 from infrastructure.database.base_unit_of_work import BaseUnitOfWork
+from infrastructure.database.cached_queries import cached_query
 from infrastructure.database.database import Database
 from infrastructure.database.models.base import Model
 from infrastructure.database.models.children import Children
@@ -17,4 +18,5 @@ __all__ = [
     "Model",
     "Timestamped",
     "Versioned",
+    "cached_query",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar, TypeVar
 
 from domain.errors import ValidationError
@@ -30,6 +31,14 @@ class BaseUnitOfWork(Block[UnitSession]):
 
     _repository_class: ClassVar[type[Any]] = BaseRepository
 
+    _cached: ClassVar[Sequence[type[Any]]] = ()
+    """The classes of its repositories that have a cache."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        kinds = [getattr(cls, name).kind for name in cls._repository_names]
+        cls._cached = [kind for kind in kinds if getattr(kind, "cache", None) is not None]
+
     def __init__(
         self,
         database: Database | None = None,
@@ -54,8 +63,11 @@ class BaseUnitOfWork(Block[UnitSession]):
         return self._database or Database.default()
 
     def _new_session(self) -> UnitSession:
+        storage = self._storage()
+        for kind in self._cached if self._read_only else ():  # before anything is read
+            storage.caches.of(kind, kind.cache)
         return UnitSession(
-            self._storage(),
+            storage,
             self._lock,
             read_only=self._read_only,
             isolation_level=self._isolation_level,

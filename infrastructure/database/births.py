@@ -24,6 +24,7 @@ from infrastructure.database.models.column_lists import (
     column_lists_of,
 )
 from infrastructure.database.models.domain_rules import domain_rules_of
+from infrastructure.database.noting import noting_by_row
 from infrastructure.database.session import UnitSession
 from infrastructure.database.shortcuts import Entering, Tracked
 
@@ -201,11 +202,14 @@ class Births:
         write = self._session.database.dialect.inserting(self._table, tuple(columns))
         statement, parameters, options = write(self._session.connection(), columns, {})
         options = {**options, MEANWHILE: brood.steps}
-        self._session.execute(statement, parameters, execution_options=options)
+        with noting_by_row(self._session.written, [self._table.fullname]):
+            self._session.execute(statement, parameters, execution_options=options)
 
     def _enter(
         self, entities: Sequence[Any], given: Lists, brood: Brood, *, generated: bool
     ) -> None:
         brood.enter()
+        if self._session.written is not None:
+            self._session.written.note_rows(brood.rows)
         originals = entities if type(entities[0]) is self._intake.domain else ()
         self._session.tracker.born(originals, brood.rows, given, generated=generated)

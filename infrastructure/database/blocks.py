@@ -10,7 +10,7 @@ import inspect
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from types import TracebackType
 from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar, cast, get_args, get_origin
@@ -46,7 +46,7 @@ class BlockSession(Protocol):
     def refuse_lost_changes(self) -> None: ...
     def is_changed(self) -> bool: ...
     def has_unsaved(self) -> bool: ...
-    def store(self) -> None: ...
+    def store(self) -> Sequence[Exception]: ...
     def finish_reading(self) -> None: ...
     def undo(self) -> None: ...
     def leave(self) -> None: ...
@@ -220,10 +220,11 @@ class Block(Generic[S]):
         if self._read_only:
             self._refuse_changes_when_reading(session)
             session.finish_reading()
+            self._run_hooks(())
         else:
-            session.store()
+            unheard = session.store()
             self._stored = True
-        self._run_hooks()
+            self._run_hooks(unheard)
 
     def rollback(self) -> None:
         """Undo everything since the last commit. Afterwards the unit is usable, whatever was."""
@@ -290,9 +291,9 @@ class Block(Generic[S]):
             self.commit()
         return result
 
-    def _run_hooks(self) -> None:
+    def _run_hooks(self, unheard: Sequence[Exception]) -> None:
         hooks, self._hooks = self._hooks, []
-        errors = []
+        errors = [*unheard]
         for hook in hooks:
             try:
                 hook()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import re
 import threading
 from collections.abc import Callable
 from types import TracebackType
@@ -25,7 +24,8 @@ from sqlalchemy import (
 from sqlalchemy.engine import ExceptionContext
 
 from domain.errors import CommitOutcomeUnknown, DatabaseUnavailable, KitError, ValidationError
-from infrastructure.database import forks, shortcuts
+from infrastructure.database import caches, forks, shortcuts
+from infrastructure.database.caches import Caches, caches_of
 from infrastructure.database.clock import Clocked
 from infrastructure.database.dialects import Dialect, Settings, dialect_named
 from infrastructure.database.errors import hide_values, translate
@@ -37,6 +37,7 @@ from infrastructure.database.prepared import (
     one_update,
 )
 from infrastructure.database.urls import parsed
+from infrastructure.database.written import writes_of
 
 DEFAULT_URL = "sqlite:///app.db"
 
@@ -88,6 +89,7 @@ class Database(Clocked):
         self.streamer = self.dialect.streamer(self.engine, self.reader)
         self.conversions = Conversions(self.dialect, self.engine)
         self._prepared: dict[object, Prepared] = {}
+        self.caches = Caches() if self.exclusive else caches_of(self.key)
         self._connections = forks.Connections()
         for dialect in {self.engine.dialect, self.reader.dialect}:
             event.listen(dialect, "handle_error", _handle_error)
@@ -173,7 +175,11 @@ class Database(Clocked):
         metadata.create_all(self.engine)
 
     def close(self) -> None:
-        """Give back all connections that are not in use. A memory database is gone then."""
+        """Give back all connections that are not in use. A memory database is gone then.
+
+        So is what its caches keep.
+        """
+        self.caches.clear()
         self.reader.dispose()
         self.engine.dispose()
         with Database._default_lock:
@@ -210,6 +216,8 @@ class Database(Clocked):
     def after_fork(self) -> None:
         """Forget the parent's connections, without closing them for the parent."""
         Database._default_lock = threading.Lock()  # whoever held it is not in this process
+        caches.after_fork()
+        self.caches.after_fork()
         if self.in_memory:
             return  # its memory was copied, the connection included
         usable = [self.dialect.leave_to_parent(record) for record in self._connections.taken()]
@@ -268,28 +276,12 @@ def _notice_writes(
 ) -> None:
     """Tell the unit that there is something to commit."""
     unit = connection.get_execution_options().get("kit_unit", _nobody)()
-    if unit is None or unit.wrote or unit.read_only:
+    if unit is None or unit.read_only or (unit.wrote and unit.written is None):
         return
-    query = getattr(getattr(context.compiled, "statement", None), "is_select", False)
-    unit.wrote = not query and (context.isddl or _is_write(statement))
-
-
-_COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
-_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
-_READS = re.compile(
-    r"[\s(]*(SELECT|VALUES|TABLE|EXPLAIN|PRAGMA|SHOW|SET|BEGIN|SAVEPOINT|RELEASE|ROLLBACK)\b",
-    re.IGNORECASE,
-)
-_WITH = re.compile(r"[\s(]*WITH\b", re.IGNORECASE)
-_WRITES = re.compile(r"\b(INSERT|UPDATE|DELETE|MERGE)\b", re.IGNORECASE)
-
-
-def _is_write(statement: str) -> bool:
-    """Whether SQL that somebody wrote by hand changes something, as far as can be seen."""
-    bare = _QUOTED.sub("", _COMMENT.sub(" ", statement))
-    if _WITH.match(bare):
-        return _WRITES.search(bare) is not None
-    return _READS.match(bare) is None
+    found = writes_of(context, statement)
+    unit.wrote |= found is None or bool(found)
+    if unit.written is not None:
+        unit.written.note_statements(found)
 
 
 def _nobody() -> None:

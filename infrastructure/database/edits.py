@@ -69,6 +69,8 @@ class Edits:
             raise
         held.update(changed)
         self.how.settle(session, state)
+        if session.written is not None:
+            session.written.note_rows([entity])
         tracker.finish()
         return True
 

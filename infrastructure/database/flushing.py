@@ -83,6 +83,10 @@ class Tracker:
         self._late: dict[int, tuple[weakref.ref[Any], Any, Key, dict[str, Any]]] = {}
         self._versioned: list[tuple[Any, Any]] = []
         self._written: list[Any] = []
+        self.gone: list[Any] = []
+        """What the next flush deletes."""
+        self.touched: list[Any] = []
+        """What it writes, and what that belongs to."""
         self._fresh: list[tuple[Any, Any]] = []
         self._versions: list[tuple[Any, str, Any]] = []
 
@@ -210,6 +214,7 @@ class Tracker:
         self._reserve_keys(new)
         self.deleted += [(entity, dict(entity.__dict__)) for entity in gone]
         self._written = new + changed
+        self.gone, self.touched = gone, [*new, *changed, *gone, *roots]
 
     def _pair_adopted(self) -> None:
         """Pair the children that became rows when they were put into a list."""
@@ -256,7 +261,7 @@ class Tracker:
                 self._versions.append(version_of(twin.original, row))
                 given = give_key(twin.original, row)
                 self._twins[id(twin.original)] = twin._replace(values=twin.values | given)
-        self._written, self._fresh = [], []
+        self._written, self._fresh, self.gone, self.touched = [], [], [], []
 
     def expect(self, entity: Any) -> None:
         """This one is about to be written, without a flush."""

@@ -47,6 +47,17 @@ def guarded(method: _Method, *, begins: bool = True) -> _Method:
     return cast(_Method, call)
 
 
+def noted(method: _Method) -> _Method:
+    """Tell what is read of which tables, for methods whose first argument says it, if any does."""
+
+    @functools.wraps(method)
+    def call(self: Any, *args: Any, **options: Any) -> Any:
+        self.note_read(*args[:1])
+        return method(self, *args, **options)
+
+    return cast(_Method, call)
+
+
 def forgetful(method: _Method) -> _Method:
     """For methods after which an entity is no longer what its id stands for."""
 

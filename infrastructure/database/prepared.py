@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from sqlalchemy import (
     ColumnElement,
@@ -71,6 +71,10 @@ class Prepared:
     ) -> None:
         self.statement = statement
         self.names = tuple(names)
+        self.writes = (
+            () if isinstance(statement, Select) else (cast(Table, statement.table).fullname,)
+        )
+        """The tables of which it writes a row."""
         self.columns = tuple(statement.exported_columns)
         compiled = statement.compile(engine)
         self.sql = str(compiled)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import copy
+import functools
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cache
-from typing import Any, ClassVar, Generic, Self, TypeVar, cast, get_args, get_origin
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, cast, get_args, get_origin
 
 from pydantic import BaseModel
 from sqlalchemy import ColumnElement, Select, exists, func, select
@@ -19,22 +19,26 @@ from domain.errors import (
     ValidationError,
 )
 from domain.pagination import Page, Window
+from infrastructure.database.cached_reads import CachedReads
 from infrastructure.database.collecting import paused
 from infrastructure.database.intake import Intake
 from infrastructure.database.keys import Key, bare, key_of
 from infrastructure.database.models.json_changes import watch
 from infrastructure.database.models.plain import as_plain
-from infrastructure.database.models.rules import entity_name, rules_of
+from infrastructure.database.models.rules import entity_name, family, rules_of
 from infrastructure.database.plain_rows import Given, PlainRows, recipe
 from infrastructure.database.prepared import PreparedQuery
 from infrastructure.database.query import Criterion, Order
-from infrastructure.database.rows import Rows, family
+from infrastructure.database.rows import Rows
 from infrastructure.database.session import UnitSession
 from infrastructure.database.shortcuts import tracked
 from infrastructure.database.streams import stream_rows
 from infrastructure.database.tracked_rows import TrackedRows
 from infrastructure.database.views import fields_and_maker
 from infrastructure.database.windows import Reader, Windows
+
+if TYPE_CHECKING:
+    from infrastructure.cache import CachePolicy
 
 D = TypeVar("D")
 E = TypeVar("E")
@@ -54,6 +58,9 @@ class Reading(Generic[E]):
     load: Sequence[str] = ()
     """Relationships that are loaded with every read: one more query for each, never N."""
 
+    cache: ClassVar[CachePolicy | None] = None
+    """Read-only units read by key through a cache of this kind, and so do cached queries."""
+
     _entity: ClassVar[type[Any] | None] = None
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -62,6 +69,19 @@ class Reading(Generic[E]):
             argument = get_args(base)[0] if get_args(base) else None
             if isinstance(get_origin(base), type) and isinstance(argument, type):
                 cls._bind(argument)
+        cls._refuse_uncachable()
+
+    @classmethod
+    def _refuse_uncachable(cls) -> None:
+        if cls.cache is None:
+            names = [n for n, each in vars(cls).items() if hasattr(each, "__kit_cached_query__")]
+            if names:
+                raise TypeError(f"{cls.__name__}.{names[0]} is cached: give {cls.__name__} a cache")
+        elif cls._entity is not None and issubclass(cls._entity, SQLModel):
+            raise TypeError(
+                f"{cls.__name__}: rows belong to their session and cannot be cached; name a class "
+                f"of the domain, and {cls._entity.__name__} as its model"
+            )
 
     @classmethod
     def _bind(cls, entity: type[Any]) -> None:
@@ -89,6 +109,8 @@ class Reading(Generic[E]):
         self._plain = None if how is None else PlainRows(session, how, self._given)
         way = None if plain else tracked(table, self._rules.names)
         self._tracked = None if way is None else TrackedRows(session, way)
+        self._cached = self._through_cache() if plain else None
+        self._hit = None if self._cached is None else self._cached.hit
         self._quick = session.known_of((table, self._entity_class))
         self._quick_type = None if self.load else self._rules.key_type
 
@@ -96,7 +118,7 @@ class Reading(Generic[E]):
         """This repository for one use, with these relationships loaded besides ``load``."""
         loading = copy.copy(self)
         loading.load = (*self.load, *names)
-        loading._quick_type = None
+        loading._quick_type = loading._cached = loading._hit = None
         loading._rows.options(names)
         return loading
 
@@ -115,13 +137,15 @@ class Reading(Generic[E]):
         of the transaction, and reads it again even if it is loaded.
         """
         if type(id) is self._quick_type and not for_update:
+            if self._hit is not None and (hit := self._hit(id)) is not None:
+                return cast(E, hit)
             loaded = self._quick.get(id)
             if loaded is not None and (quick := loaded()) is not None:
                 return cast(E, quick)
         session, key = self.session, self._intake.parse_key(id)
         if for_update:
             return cast("E | None", self._lock(key))
-        if (rows := self._direct()) is not None:
+        if (rows := self._cached or self._direct()) is not None:
             found = rows.get(key)
             if found is not None and self._quick_type is not None:
                 self._quick[key[0]] = weakref.ref(found)
@@ -146,6 +170,9 @@ class Reading(Generic[E]):
             raise ValidationError(self._rules.entity, {"ids": "must be a list of ids"})
         self.session.check()
         keys = [self._intake.parse_key(id) for id in ids]
+        if self._cached is not None:
+            found = self._cached.get_many(list(dict.fromkeys(keys)))
+            return [found[key] for key in keys if key in found]
         if isinstance(plain := self._direct(), PlainRows):
             found = plain.by_keys(self._rows, list(dict.fromkeys(keys)))
             return [found[key] for key in keys if key in found]
@@ -265,6 +292,17 @@ class Reading(Generic[E]):
 
     # -- how ------------------------------------------------------------------------------
 
+    def _through_cache(self) -> CachedReads | None:
+        if self.cache is None or self._unit.is_intercepted():
+            return None
+        return CachedReads(self._unit, self._given, self._anew, type(self))
+
+    def _anew(self) -> Self:
+        """The same repository, as if it had given nothing yet, and without the cache."""
+        anew = type(self)(self._unit)
+        anew._cached, anew._hit, anew._quick = None, None, {}
+        return anew
+
     def _order(self, order_by: Any) -> Any:
         nothing = isinstance(order_by, list | tuple) and not order_by
         return self.default_order if nothing else order_by
@@ -333,7 +371,7 @@ class Reading(Generic[E]):
         return self._given.first(bare(key_of(row)), as_plain(row, self._entity_class))
 
 
-@cache
+@functools.cache
 def _refuse_unfit(table: Any) -> None:
     """Refuse what has no repository; and from now on notice what changes inside its lists."""
     if not hasattr(table, "__table__"):

@@ -11,7 +11,7 @@ from sqlalchemy.orm import selectinload
 
 from domain.errors import ValidationError
 from infrastructure.database.keys import Key, among, key_of
-from infrastructure.database.models.rules import rules_of
+from infrastructure.database.models.rules import family, rules_of
 from infrastructure.database.query import Translator
 from infrastructure.database.session import UnitSession
 
@@ -84,12 +84,6 @@ class Rows:
         rows = [row for row in loaded if isinstance(row, kinds)]
         self.session.tracker.bases.note_overwritten(kinds, rows)
         self.session.read_again(rows)
-
-
-def family(model: Any) -> list[Any]:
-    """A model, and those of its children."""
-    children = [info.model for info in rules_of(model).children.values()]
-    return [model, *(one for child in children for one in family(child))]
 
 
 def _deletions(model: Any, condition: ColumnElement[bool]) -> Iterator[Delete]:

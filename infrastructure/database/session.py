@@ -7,11 +7,11 @@ transactions must not be changed any more.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import CursorResult, ScalarResult, event
+from sqlalchemy import event
 from sqlalchemy import inspect as state_of
 from sqlalchemy.orm import InstanceState, SessionTransaction
 from sqlmodel import Session
@@ -22,15 +22,12 @@ from infrastructure.database.collecting import paused
 from infrastructure.database.database import Database
 from infrastructure.database.failing import Failing
 from infrastructure.database.flushing import Mark, Tracker
-from infrastructure.database.guards import forgetful, guarded, owned
+from infrastructure.database.guards import forgetful, guarded, noted, owned
 from infrastructure.database.models import json_changes
 from infrastructure.database.refreshing import load_expired, read_again
 from infrastructure.database.settled import Settled
 from infrastructure.database.shortcuts import is_clean, is_empty
-from infrastructure.database.value_reads import ValueReads
-
-Cursor = ScalarResult[Any] | CursorResult[Any]
-"""What a stream reads from."""
+from infrastructure.database.value_reads import Cursor, ValueReads
 
 
 class UnitSession(Failing, ValueReads):
@@ -77,6 +74,7 @@ class UnitSession(Failing, ValueReads):
         """Refuse a second writing unit in the same context: it would wait for itself."""
         open_units.refuse_beside_others(self)
         open_units.register(self)  # it may have been entered in another context
+        self.begin_noting()
         self.begun = True
 
     @property
@@ -122,15 +120,15 @@ class UnitSession(Failing, ValueReads):
 
     def _forget_transaction(self) -> None:
         self.wrote = self.begun = False
-        self.transaction_id = None
+        self.transaction_id = self.written = None
         self.finished += 1
         self.driver = self._connection = None
         self.forget_known()
 
     # -- how a transaction ends ------------------------------------------------------------
 
-    def store(self) -> None:
-        """COMMIT; afterwards nothing is loaded, and what was loaded stays readable."""
+    def store(self) -> Sequence[Exception]:
+        """COMMIT; then nothing is loaded. The errors of caches that could not be told of it."""
         self.tracker.check_twins()
         self.refuse_lost_changes()
         self.flush()
@@ -142,6 +140,7 @@ class UnitSession(Failing, ValueReads):
         self.settled.keep_released()
         self.settle()
         self._forget_transaction()
+        return self.unheard
 
     def _send_commit(self) -> None:
         transaction = self.called()
@@ -156,8 +155,9 @@ class UnitSession(Failing, ValueReads):
             self.failure = None
             if not self.database.was_committed(transaction, error):
                 raise
-        finally:
+        finally:  # whatever came of it: perhaps it is done
             self.committing = False
+            self.unheard = self.tell_caches()
 
     def _forget_connection(self) -> None:
         """Let go of what is lost already, without asking it to roll back."""
@@ -342,14 +342,14 @@ class UnitSession(Failing, ValueReads):
         expire_all = forgetful(Session.expire_all)
         expunge = forgetful(Session.expunge)
         expunge_all = forgetful(Session.expunge_all)
-        connection = guarded(Session.connection)
-        get = guarded(Session.get)
-        merge = guarded(Session.merge)
-        refresh = guarded(Session.refresh)
-        scalar = guarded(Session.scalar)
-        scalars = guarded(Session.scalars)
-        execute = guarded(Session.execute)
-        exec = guarded(Session.exec)
+        connection = guarded(noted(Session.connection))
+        get = guarded(noted(Session.get))
+        merge = guarded(noted(Session.merge))
+        refresh = guarded(noted(Session.refresh))
+        scalar = guarded(noted(Session.scalar))
+        scalars = guarded(noted(Session.scalars))
+        execute = guarded(noted(Session.execute))
+        exec = guarded(noted(Session.exec))
         fetch = guarded(ValueReads.fetch)
         find = guarded(ValueReads.find)
         read = guarded(ValueReads.read)
@@ -370,7 +370,8 @@ class UnitSession(Failing, ValueReads):
         self.tracker.prepare()
         if self.deleted:
             self.forget_known()
-        super().flush()
+        with self.noting_rows(self.tracker.touched, self.tracker.gone):
+            super().flush()
         self.tracker.finish()
 
     _flush_validated = guarded(_validate_and_flush)

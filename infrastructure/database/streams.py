@@ -14,7 +14,8 @@ from infrastructure.database.keys import Key
 from infrastructure.database.models import json_changes
 from infrastructure.database.prepared import Found
 from infrastructure.database.rows import Rows
-from infrastructure.database.session import Cursor, UnitSession
+from infrastructure.database.session import UnitSession
+from infrastructure.database.value_reads import Cursor
 
 _KEYS = 10_000
 _Part = TypeVar("_Part")

@@ -9,17 +9,21 @@ import weakref
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import CursorResult, Executable, Row, Select
+from sqlalchemy import CursorResult, Executable, Row, ScalarResult, Select
 from sqlmodel import Session
 
 from infrastructure.database.collecting import paused
 from infrastructure.database.database import Database
+from infrastructure.database.noting import Noting, noting_by_row
 from infrastructure.database.own_connection import OwnConnection
 from infrastructure.database.prepared import Found, Prepared
 from infrastructure.database.shortcuts import description_of, intercepts, raw_rows
 
+Cursor = ScalarResult[Any] | CursorResult[Any]
+"""What a stream reads from."""
 
-class ValueReads(OwnConnection):
+
+class ValueReads(Noting, OwnConnection):
     """A session with ways to read values."""
 
     def __init__(
@@ -46,6 +50,7 @@ class ValueReads(OwnConnection):
         self, statement: Executable, values: Mapping[str, Any] | None = None
     ) -> Sequence[Row[Any]]:
         """The rows of a statement, after whatever waits to be written."""
+        self.note_read(statement)
         if not self.read_only:
             self.flush()
         if self.is_intercepted():
@@ -60,6 +65,7 @@ class ValueReads(OwnConnection):
 
     def find(self, query: Select[Any], columns: tuple[Any, ...]) -> Found:
         """The rows of a query of these columns, as the driver has them."""
+        self.note_read(query)
         if not self.read_only:
             self.flush()
         found = self.joined().execute(query)
@@ -69,6 +75,7 @@ class ValueReads(OwnConnection):
 
     def read(self, prepared: Prepared, values: Sequence[Any]) -> Found:
         """The rows of a prepared statement, which are few; after whatever waits to be written."""
+        self.note_read(prepared.statement)
         if not self.read_only:
             self.flush()
         return self._send(prepared, values)
@@ -82,7 +89,8 @@ class ValueReads(OwnConnection):
     def _send(self, prepared: Prepared, values: Sequence[Any]) -> Found:
         if self.is_observed():
             named = dict(zip(prepared.names, values, strict=True))
-            return Found(self.joined().execute(prepared.statement, named).all())
+            with noting_by_row(self.written, prepared.writes):
+                return Found(self.joined().execute(prepared.statement, named).all())
         driver = self.driver or self.take_driver()
         parameters = prepared.parameters(values)
         try:
@@ -94,6 +102,7 @@ class ValueReads(OwnConnection):
 
     def open_cursor(self, query: Select[Any]) -> CursorResult[Any]:
         """A query that is read part by part."""
+        self.note_read(query)
         found = self.joined().execute(query, execution_options={"stream_results": True})
         self.database.dialect.prepare_to_fetch(found.cursor)
         return found

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from infrastructure.testing.clock import MovableClock
     from infrastructure.testing.contracts import (
+        CacheContract,
         RepositoryContract,
         SqlRepositoryContract,
         UnitOfWorkContract,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BaseInMemoryUnitOfWork",
+    "CacheContract",
     "InMemoryRepository",
     "InMemoryStore",
     "InMemoryUnitOfWork",
@@ -39,6 +41,7 @@ __all__ = [
 
 _MODULES = {
     "BaseInMemoryUnitOfWork": "memory",
+    "CacheContract": "contracts",
     "InMemoryRepository": "memory",
     "InMemoryStore": "memory",
     "InMemoryUnitOfWork": "memory.unit_of_work",

@@ -46,6 +46,7 @@ class SandboxDatabase(Database):
         try:
             yield
         finally:
+            self.caches.clear()
             self._sandbox.close()
 
     def close(self) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy import UniqueConstraint, delete, insert
 from sqlmodel import Field
 
 from domain import Person, Team
+from infrastructure.cache import CachePolicy
 from infrastructure.database import (
     BaseRepository,
     BaseUnitOfWork,
@@ -22,6 +23,7 @@ from infrastructure.database import (
 )
 from infrastructure.database.models.person import PersonModel
 from infrastructure.database.models.team import TeamModel
+from infrastructure.database.repositories.person import SqlPersonRepository
 from infrastructure.database.unit_of_work import UnitOfWork
 from infrastructure.testing.contracts import (
     RepositoryContract,
@@ -96,6 +98,36 @@ class TestUnitsOfPeople(SqlPeople, UnitOfWorkContract[Person]):
 
 
 class TestSqlPeople(SqlPeople, SqlRepositoryContract[Person]):
+    pass
+
+
+class CachedPeople(SqlPersonRepository):
+    cache = CachePolicy(ttl=3600)
+
+
+class CachedUnit(UnitOfWork):
+    people: CachedPeople
+
+
+class SqlCachedPeople(People):
+    """They are cached, and nobody notices."""
+
+    @pytest.fixture
+    def uow_factory(self, database: Database) -> Units:
+        made = units(database, CachedUnit)
+        database.caches.clear()
+        return made
+
+
+class TestCachedPeople(SqlCachedPeople, RepositoryContract[Person]):
+    pass
+
+
+class TestUnitsOfCachedPeople(SqlCachedPeople, UnitOfWorkContract[Person]):
+    pass
+
+
+class TestSqlCachedPeople(SqlCachedPeople, SqlRepositoryContract[Person]):
     pass
 
 

@@ -37,6 +37,20 @@ def builder(kind: Any, names: tuple[str, ...], converts: Converts = ()) -> Build
     return build
 
 
+@cache
+def maker(kind: Any, names: tuple[str, ...]) -> Callable[[Sequence[Any]], Any]:
+    """The same for one object."""
+    build = builder(kind, names)
+    values = ", ".join(f"v{at}" for at in range(len(names)))
+    plain = all(_is_plain(kind, name) for name in names)
+    if not plain:
+        return lambda row: build((row,))[0]
+    gives = "".join(f"\n    one.{name} = v{at}" for at, name in enumerate(names))
+    source = f"def make(row):\n    {values}, = row\n    one = new(kind){gives}\n    return one\n"
+    make: Callable[[Sequence[Any]], Any] = _defined(source, "make", kind=kind)
+    return make
+
+
 def converting(converts: Converts) -> list[str]:
     """The lines that convert the values of a row."""
     return [f"    v{at} = convert{at}(v{at})" for at, _ in converts]
@@ -51,9 +65,13 @@ def compiled(signature: str, *lines: str, **known: Any) -> Any:
     """A function that gives a list; its lines ``add`` to it, and know ``new`` and what is given."""
     body = "".join(f"\n    {line}" for line in lines)
     source = f"def {signature}:\n    made = []\n    add = made.append{body}\n    return made\n"
+    return _defined(source, signature.partition("(")[0], **known)
+
+
+def _defined(source: str, name: str, **known: Any) -> Any:
     space = {"new": object.__new__, **known}
     exec(source, space)  # noqa: S102 -- of names of fields, which are identifiers
-    return space[signature.partition("(")[0]]
+    return space[name]
 
 
 def _is_plain(kind: Any, name: str) -> bool:

@@ -231,6 +231,12 @@ def rules_of(model: Any) -> Rules:
     return _made(model)
 
 
+def family(model: Any) -> list[Any]:
+    """A model, and those of its children."""
+    children = [info.model for info in rules_of(model).children.values()]
+    return [model, *(one for child in children for one in family(child))]
+
+
 @cache
 def _made(model: type[SQLModel]) -> Rules:
     return Rules(model)

@@ -1,9 +1,11 @@
 """What every adapter of the domain's ports must do, as tests that an adapter is held to.
 
-A suite is a subclass that says what it is about; see ``subject.Subject`` for the hooks.
+A suite is a subclass that says what it is about; see ``subject.Subject`` for the hooks,
+and for those of a cache ``CacheContract``.
 """
 
 from infrastructure.testing.contracts.blocks import BlocksContract
+from infrastructure.testing.contracts.caching import CacheContract
 from infrastructure.testing.contracts.changing import ChangingContract, DeletingContract
 from infrastructure.testing.contracts.creating import CreatingContract
 from infrastructure.testing.contracts.reading import ReadingContract
@@ -14,7 +16,13 @@ from infrastructure.testing.contracts.sql_reading import SqlReadingContract
 from infrastructure.testing.contracts.sql_writing import SqlSetContract
 from infrastructure.testing.contracts.subject import E, Units
 
-__all__ = ["RepositoryContract", "SqlRepositoryContract", "UnitOfWorkContract", "Units"]
+__all__ = [
+    "CacheContract",
+    "RepositoryContract",
+    "SqlRepositoryContract",
+    "UnitOfWorkContract",
+    "Units",
+]
 
 
 class RepositoryContract(

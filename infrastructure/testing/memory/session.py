@@ -91,7 +91,7 @@ class MemorySession(Failing):
 
     # -- how a transaction ends --------------------------------------------------------------
 
-    def store(self) -> None:
+    def store(self) -> Sequence[Exception]:
         """Commit; afterwards nothing is loaded, and what was loaded stays readable."""
         self.tracking.originals.check()
         self.refuse_lost_changes()
@@ -101,6 +101,7 @@ class MemorySession(Failing):
         if self.wrote:
             self.database.committed = self.state
         self._end()
+        return ()
 
     def finish_reading(self) -> None:
         """End the transaction of a read-only unit; there is nothing to store."""
