@@ -4,9 +4,12 @@ from collections.abc import Hashable, MutableMapping
 from decimal import Decimal
 from typing import Any, assert_type
 
+from domain import Person, where
 from domain.ports import Cache
 from infrastructure.cache import CachePolicy, CacheStats, NullCache, TTLCache, cached
 from infrastructure.cache.functions import CachedFunction
+from infrastructure.database import BaseRepository, BaseUnitOfWork, cached_query
+from infrastructure.database.models.person import PersonModel
 
 # -- the adapters fit the port: stated here, and nowhere else --------------------------------------
 
@@ -88,3 +91,26 @@ def wrong_uses(cache: TTLCache, port: Cache, shop: Shop) -> None:
     shop.stock(3)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     shop.stock.invalidate(shop, "a")  # type: ignore[call-arg, arg-type]  # pyright: ignore[reportCallIssue]
     del number
+
+
+# -- repositories ----------------------------------------------------------------------------------
+
+
+class CachedPeople(BaseRepository[Person]):
+    model = PersonModel
+    cache = CachePolicy(ttl=60)
+
+    @cached_query
+    def in_team(self, team_id: int, /, *, limit: int = 10) -> list[Person]:
+        return self.get_all(where("team_id") == team_id, limit=limit)
+
+
+class CachedUnit(BaseUnitOfWork):
+    people: CachedPeople
+
+
+def a_cached_repository(uow: CachedUnit) -> None:
+    assert_type(uow.people.in_team(1, limit=2), list[Person])
+    assert_type(uow.people.get_by_id(1), Person | None)
+    uow.people.in_team("1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    uow.people.in_team(team_id=1)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]

@@ -39,7 +39,7 @@ class Caches:
 
     def sequences(self) -> Mapping[type[Any], Any]:
         """How far invalidations have come, in each."""
-        return {kind: cache.sequence() for kind, cache in self._made.items()}
+        return {kind: cache.sequence() for kind, cache in list(self._made.items())}
 
     def forget(self, written: Written | None) -> list[Exception]:
         """What was written is stored, or may be; the errors of caches that could not be told.
