@@ -29,6 +29,8 @@ Ratios are medians of the contender's times divided by the driver's; of threads,
 The driver goes by the fastest route that is known: executemany, binary COPY with keys of the
 sequence, UNNEST, = ANY, binary results, one open connection, autocommit for single reads. It
 takes and hands out tuples; timestamps, which SQLite's driver knows as text, are converted by hand.
+- Garbage collections leave out what was there before an operation was measured (gc.freeze): an
+  application has one of these libraries in memory, not all.
 - "already loaded" is held to a dict, not to the driver, and is the time of 1,000 lookups;
   "within one unit" is the time of 100 reads. "page with total" and "window" read 50 of 1,000,000.
 - All share the tables, which the kit makes. SQLite: WAL, synchronous at its default.

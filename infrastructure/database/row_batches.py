@@ -15,7 +15,7 @@ from infrastructure.database.models.rules import Rules
 BATCH = 1000
 """Rows that are validated, and sent, at once."""
 
-LARGE = 8 * BATCH
+LARGE = 10 * BATCH
 """Rows that are sent at once where each is written for itself, or none is there yet."""
 
 Values = dict[str, Any]
