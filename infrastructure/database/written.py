@@ -40,15 +40,14 @@ class Written:
                 found |= {cache_tags.row(table, key) for key in keys}
         return found
 
-    def clear(self) -> None:
-        """After the transaction."""
-        self._keys.clear()
-        self._everything = False
-
     # -- rows ------------------------------------------------------------------------------
 
-    def note_rows(self, entities: Iterable[Any]) -> None:
+    def note_rows(self, entities: Collection[Any]) -> None:
         """Rows that are new, changed or gone, as far as they have a key."""
+        if len(entities) > _MANY:
+            for kind in set(map(type, entities)):
+                self.note_whole(table_names(kind))
+            return
         for entity in entities:
             state: Any = mapping_of(entity)
             for table in state.mapper.tables if state.key else ():
