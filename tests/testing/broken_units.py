@@ -6,7 +6,7 @@ They are the kit's own, made worse.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -131,19 +131,19 @@ class RunsHooksAtASavepoint(UnitOfWork):
     def savepoint(self) -> Iterator[None]:
         with super().savepoint():
             yield
-        self._run_hooks()
+        self._run_hooks(())
 
 
 class RunsHooksBackwards(UnitOfWork):
-    def _run_hooks(self) -> None:
+    def _run_hooks(self, unheard: Sequence[Exception]) -> None:
         self._hooks.reverse()
-        super()._run_hooks()
+        super()._run_hooks(unheard)
 
 
 class RunsHooksAgain(UnitOfWork):
-    def _run_hooks(self) -> None:
+    def _run_hooks(self, unheard: Sequence[Exception]) -> None:
         hooks = [*self._hooks]
-        super()._run_hooks()
+        super()._run_hooks(unheard)
         self._hooks = hooks
 
 
@@ -155,7 +155,7 @@ class KeepsHooksOfARollback(UnitOfWork):
 
 
 class StopsAtTheFirstHookThatFails(UnitOfWork):
-    def _run_hooks(self) -> None:
+    def _run_hooks(self, unheard: Sequence[Exception]) -> None:
         hooks, self._hooks = self._hooks, []
         for hook in hooks:
             hook()
