@@ -54,8 +54,10 @@ class BaseRepository(Reading[E]):
 
     def create_many(self, entities: Iterable[E | Mapping[str, Any] | BaseModel], /) -> list[E]:
         """Store all of them or none, one round trip a batch; the tracked ones in their order."""
-        session = self._writing()
+        session = self._writing(begins=False)
         given = self._intake.listed(entities)
+        if not any(map(self._intake.is_linked, given)):
+            session.ready()
         stored = None if self._births is None else self._births.store(given)
         return self._stored_by_flush(session, given) if stored is None else stored
 
@@ -64,10 +66,11 @@ class BaseRepository(Reading[E]):
         try:
             # In two batches, because INSERT is another statement where the key is given.
             for has_key in (True, False):
-                for row in rows:
-                    if (None not in key_of(row)) is has_key:
-                        session.add(row)
-                session.flush()
+                batch = [row for row in rows if (None not in key_of(row)) is has_key]
+                for row in batch:
+                    session.add(row)
+                if batch:
+                    session.flush()
         except (UnitOfWorkError, ValidationError):  # raised before SQL: what was refused must go
             for row in rows:
                 self._intake.unqueue(row)

@@ -63,6 +63,11 @@ class Intake:
             raise self._wrong_type(given)
         return False
 
+    def is_linked(self, given: Any) -> bool:
+        """Whether it is a row with relationships, by which a flush may find it too early."""
+        names = self.rules.relationships
+        return bool(names) and isinstance(given, self.model) and not names.isdisjoint(vars(given))
+
     def is_tracked(self, entity: Any) -> bool:
         """Whether the unit itself loaded or made this object."""
         return isinstance(entity, self.model) and entity in self.session

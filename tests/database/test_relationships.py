@@ -311,3 +311,18 @@ def test_a_bare_sqlmodel_fails_late_and_does_not_name_the_fix(sqlite_url: str) -
 
     with pytest.raises(DetachedInstanceError):
         len(album.songs)
+
+
+def test_a_new_row_may_refer_to_one_that_is_loaded_and_changed(
+    database: Database, album_id: Any
+) -> None:
+    with Units(database) as uow:
+        album = uow.albums.require(album_id)
+        album.name = "changed"
+        song = uow.songs.create(SongModel(title="Eleanor", album=album))
+        assert song.album_id == album_id
+        assert song in album.songs
+        uow.commit()
+    with Units(database) as uow:
+        album = uow.albums.require(album_id)
+        assert (album.name, len(album.songs)) == ("changed", 3)
