@@ -172,7 +172,8 @@ class Database(Clocked):
 
     def create_all(self, metadata: MetaData) -> None:
         """Create the tables that are missing. For tests and first steps; later, migrate."""
-        metadata.create_all(self.engine)
+        tables = [one for one in metadata.tables.values() if not one.info.get("is_view")]
+        metadata.create_all(self.engine, tables=tables)
 
     def close(self) -> None:
         """Give back all connections that are not in use. A memory database is gone then.

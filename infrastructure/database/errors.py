@@ -124,12 +124,12 @@ def _columns_of(table: Table, constraint: str, dialect: Dialect) -> tuple[str, .
 
 
 def _unnamed(table: Table, dialect: Dialect) -> dict[str, tuple[str, ...]]:
-    """The columns of constraints that got their name from the database."""
+    """The columns of constraints by the names that the database gives them if nobody else does."""
     named = {}
     for item in table.constraints:
         columns = tuple(str(column.name) for column in getattr(item, "columns", ()))
         name = dialect.default_name(item, str(table.name), columns)
-        if item.name is None and name is not None:
+        if name is not None:
             named[name] = columns
     return named
 

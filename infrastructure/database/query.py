@@ -21,6 +21,7 @@ from sqlalchemy import (
     select,
     true,
 )
+from sqlalchemy import Enum as SqlEnum
 from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.sql import operators as sql_operators
 from sqlalchemy.sql.elements import ClauseElement, Grouping
@@ -158,7 +159,10 @@ class Translator:
         return column
 
     def _is_text(self, field: str) -> bool:
-        return isinstance(plain(self.rules.columns[field].type), TextType | String)
+        type_ = plain(self.rules.columns[field].type)
+        if isinstance(type_, SqlEnum) and type_.native_enum:
+            return False  # a type of its own on PostgreSQL, in an order of its own
+        return isinstance(type_, TextType | String)
 
     def sortable(self, field: str) -> ColumnElement[Any]:
         """The column, comparing by code point if it is text."""

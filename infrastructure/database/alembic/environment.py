@@ -22,7 +22,7 @@ from infrastructure.database.alembic.rendering import render_item, separate_expr
 from infrastructure.database.database import Database
 from infrastructure.database.dialects import MigrationError
 
-_PLUGINS = ("alembic.autogenerate.*", "alembic.ext.checkconstraint_byname")
+PLUGINS = ("alembic.autogenerate.*", "alembic.ext.checkconstraint_byname")
 
 LOCK_TIMEOUT = 5.0
 """Seconds, where the database has no ``lock_timeout`` of its own."""
@@ -36,7 +36,7 @@ def run_migrations(package: ModuleType = models) -> None:
     the function, else ``Database.default()``.
     """
     try:
-        options = _options(package)
+        options = comparison_of(package)
         if context.is_offline_mode():
             _write_sql(options)
         else:
@@ -47,7 +47,8 @@ def run_migrations(package: ModuleType = models) -> None:
         raise CommandError(str(error)) from error  # the command prints it, without a traceback
 
 
-def _options(package: ModuleType) -> dict[str, Any]:
+def comparison_of(package: ModuleType) -> dict[str, Any]:
+    """How the tables of a package are compared with a database."""
     tables = set(_tables_of(package))
     if not tables:
         raise MigrationError(f"{package.__name__} has no tables; give the package of your models")
@@ -89,7 +90,9 @@ def _below(base: type[Any]) -> Iterator[Any]:
 def _only(tables: set[Table]) -> Callable[..., bool]:
     def include(item: Any, _name: Any, kind: str, reflected: bool, _other: Any) -> bool:
         # Tables of other packages may share the metadata: they are not ours to create.
-        return kind != "table" or reflected or item in tables
+        # Neither are views: their models say {"info": {"is_view": True}}.
+        ours = item in tables and not item.info.get("is_view")
+        return kind != "table" or reflected or ours
 
     return include
 
@@ -110,7 +113,7 @@ def _run(options: dict[str, Any]) -> None:
         context.configure(
             connection=migration.connection,
             on_version_apply=_Losses(migration.lost).refuse,
-            autogenerate_plugins=[*_PLUGINS, *database.dialect.autogenerate_plugins()],
+            autogenerate_plugins=[*PLUGINS, *database.dialect.autogenerate_plugins()],
             **options,
         )
         context.get_context().autocommit_block = _refuse_autocommit  # type: ignore[method-assign]

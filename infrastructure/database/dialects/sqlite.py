@@ -43,7 +43,12 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 from sqlmodel.sql.sqltypes import UTCDateTime
 
 from domain import errors
-from infrastructure.database.dialects import sqlite_bulk, sqlite_dates, sqlite_timeout
+from infrastructure.database.dialects import (
+    sqlite_bulk,
+    sqlite_dates,
+    sqlite_reflection,
+    sqlite_timeout,
+)
 from infrastructure.database.dialects.base import (
     READ_ONLY,
     Dialect,
@@ -100,6 +105,7 @@ class SQLite(Dialect):
             **pool,
         )
         engine.dialect.colspecs = {**engine.dialect.colspecs, **sqlite_dates.TYPES}
+        sqlite_reflection.correct(engine.dialect)
         event.listen(engine, "connect", connected)
         event.listen(engine, "begin", begin)
         event.listen(engine, "reset", reset)
