@@ -144,10 +144,18 @@ def test_the_web_application_answers(tmp_path: Path) -> None:
     assert run(tmp_path, "-c", request) == "201 {'id': 1} {'count': 1}\n"
 
 
+def test_models_are_generated_as_it_shows(tmp_path: Path) -> None:
+    (shown,) = marked("what is generated")
+    (program,) = [block for block in PROGRAMS if "codegen import generate" in block.code]
+
+    run(tmp_path, "-c", program.code)
+    assert shown.code.strip() in (tmp_path / "music" / "album.py").read_text(encoding="utf-8")
+
+
 def test_every_block_is_run_by_a_test_above() -> None:
     known = (
         *("new file ", "add to ", "in the tree", "in the project"),
-        *("run by pytest", "needs fastapi"),
+        *("run by pytest", "needs fastapi", "what is generated"),
         "env.py of an application",  # in tests/migrations/test_installed_application.py
     )
 
