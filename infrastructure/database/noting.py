@@ -96,11 +96,11 @@ def _note_owner(written: Written, child: Any) -> None:
         return
     keys = rules_of(info.root).keys
     known = {root: child.__dict__.get(name) for name, root in info.links.items()}
-    (table, *_) = table_names(info.root)
-    if known.keys() != {*keys}:
-        written.note_whole(table_names(info.root))
-    else:
-        written.note_row(table, tuple(known[name] for name in keys))
+    for table in table_names(info.root):
+        if known.keys() == {*keys}:
+            written.note_row(table, tuple(known[name] for name in keys))
+        else:
+            written.note_whole([table])
     above = rules_of(info.root).owner
     if above is not None:
         written.note_whole(table_names(above.root))

@@ -142,6 +142,7 @@ def _references_to(table: Table, *, deleted: bool) -> Iterator[tuple[Table, str]
         for constraint in other.foreign_key_constraints:
             action = constraint.ondelete if deleted else constraint.onupdate
             action = "NO ACTION" if action is None else action.upper()
-            is_ours = constraint.referred_table.fullname == table.fullname
-            if is_ours and action not in ("NO ACTION", "RESTRICT"):
+            # By its name: the model of another table need not be imported.
+            referred = constraint.elements[0].target_fullname.rpartition(".")[0]
+            if referred == table.fullname and action not in ("NO ACTION", "RESTRICT"):
                 yield other, action

@@ -6,12 +6,23 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, insert, text, update
+from sqlalchemy import (
+    Column,
+    ForeignKey,
+    Integer,
+    MetaData,
+    Table,
+    delete,
+    insert,
+    text,
+    update,
+)
 
 from domain import ALL, where
 from domain.errors import AfterCommitError, UniqueViolation
 from infrastructure.cache import CachePolicy, NullCache
-from infrastructure.database import BaseUnitOfWork, Database, caches
+from infrastructure.database import BaseUnitOfWork, Database, cache_tags, caches
+from infrastructure.database.written import Written
 from tests.database.cached_tables import (
     TABLES,
     Album,
@@ -376,3 +387,18 @@ def test_the_schema_is_changed(database: Database) -> None:
     with Unit(database, read_only=True) as uow:
         assert uow.cards.get_by_id(1) is None
         assert uow.cards.number() == 0
+
+
+def test_what_refers_to_a_table_is_known_though_others_are_not_there() -> None:
+    """As where the model of a team is not imported, and that of a person is."""
+    metadata = MetaData()
+    gone = Table("gone", metadata, Column("id", Integer, primary_key=True))
+    link = ForeignKey("gone.id", ondelete="CASCADE")
+    Table("along", metadata, Column("id", Integer, primary_key=True), Column("gone_id", link))
+    Table("other", metadata, Column("missing_id", ForeignKey("missing.id", ondelete="CASCADE")))
+
+    written = Written()
+    written.note_statements([delete(gone)])
+    found = written.tags() or set()
+    assert {cache_tags.rows("gone"), cache_tags.rows("along")} <= found
+    assert cache_tags.rows("other") not in found
