@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 import secrets
 import time
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 from uuid import UUID
+
+from domain.errors import ValidationError
+from domain.event import Event
+
+EVENTS = "_kit_events"
+"""Where an entity bears what it has recorded, beside its fields."""
+
+_count = itertools.count()
 
 
 class Entity:
@@ -28,6 +38,16 @@ class Entity:
         super().__init_subclass__(**kwargs)
         cls.__entity_class__ = cls
 
+    def record(self, event: Event | Callable[[Self], Event]) -> None:
+        """Say what happened; it is published if, and only if, this entity is stored.
+
+        A function of the entity makes the event when it is stored and its id is known.
+        Raises ``ValidationError`` for anything else.
+        """
+        if not callable(event):
+            require_event(event)
+        self.__dict__.setdefault(EVENTS, []).append((next_number(), event))
+
     def _identity(self) -> Any:
         return getattr(self, "id", None)
 
@@ -45,6 +65,23 @@ class Entity:
             name = self.__entity_class__.__name__
             raise TypeError(f"{name} has no id yet and cannot be hashed; store it first")
         return hash((self.__entity_class__, identity))
+
+
+def next_number() -> int:
+    """Events are published in the order in which they were recorded."""
+    return next(_count)
+
+
+def require_event(event: object) -> Event:
+    """The event, if it is one that cannot be changed any more. Raises ``ValidationError``."""
+    if not isinstance(event, Event):
+        message = f"must be an Event, or a function that makes one, not a {type(event).__name__}"
+        raise ValidationError("Event", {"event": message})
+    parameters = getattr(event, "__dataclass_params__", None)
+    if parameters is None or not cast(Any, parameters).frozen:
+        message = "must be frozen; write @dataclass(frozen=True, kw_only=True) above the class"
+        raise ValidationError(type(event).__name__, {"event": message})
+    return event
 
 
 def new_id() -> UUID:

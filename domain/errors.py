@@ -20,7 +20,8 @@
     ├── UnitOfWorkError                              misuse of a unit of work
     ├── ReadOnlyViolation                            a write where only reading is allowed
     ├── CacheError
-    ├── MessagingError
+    ├── MessagingError(event, errors)                an event that cannot become a message
+    │   └── PublisherUnavailable(retry_after)
     └── ExternalServiceError
 
 ``UncommittedChangesWarning`` stands beside them. ``entity`` is always the name
@@ -184,7 +185,28 @@ class CacheError(KitError):
 
 
 class MessagingError(KitError):
-    """A message could not be stored or published."""
+    """An event cannot become a message; what it tells of is not stored either.
+
+    ``event`` is its type; ``errors`` maps names of fields to what is wrong with them.
+    """
+
+    def __init__(self, event: str, errors: Mapping[str, str]) -> None:
+        self.event = event
+        self.errors = dict(errors)
+        listed = "; ".join(f"{field}: {message}" for field, message in self.errors.items())
+        super().__init__(f"the event {event} cannot be published: {listed}")
+
+
+class PublisherUnavailable(MessagingError):
+    """No message can be published at present, whichever it is; none counts as tried.
+
+    ``retry_after`` is in seconds, or None if nobody knows.
+    """
+
+    def __init__(self, reason: str, *, retry_after: float | None = None) -> None:
+        super().__init__("", {})
+        self.retry_after = retry_after
+        self.args = (f"nothing can be published at present: {reason}",)
 
 
 class ExternalServiceError(KitError):

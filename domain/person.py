@@ -6,11 +6,27 @@ from typing import Protocol
 
 from domain.entity import Entity
 from domain.errors import ValidationError
+from domain.event import Event
 from domain.ports import Repository
 from domain.team import Team
 
 # Plausible, not proven: only a message to it proves that an address exists.
 _EMAIL = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PersonJoinedTeam(Event):
+    """Somebody belongs to another team than before."""
+
+    event_type = "person.joined_team"
+
+    person_id: int
+    team_id: int
+
+    @property
+    def ordering_key(self) -> str:
+        """All of one person in their order."""
+        return f"person {self.person_id}"
 
 
 @dataclass(eq=False, kw_only=True)
@@ -52,7 +68,8 @@ class Person(Entity):
         if members is not None and team.is_full(members):
             message = "the team is full; choose another one, or raise its limit"
             raise ValidationError("Team", {"member_limit": message})
-        self.team_id = team.id
+        self.team_id = joined = team.id
+        self.record(lambda person: PersonJoinedTeam(person_id=person.id, team_id=joined))
 
     def leave(self) -> None:
         """Belong to no team."""

@@ -5,11 +5,14 @@ Adapters fit by their shape and do not inherit from these protocols.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
+from uuid import UUID
 
+from domain.event import Event
+from domain.messages import Claim, Delivery, Message, OutboxStatus, Retry
 from domain.specification import Specification
 
 E = TypeVar("E")
@@ -129,6 +132,15 @@ class UnitOfWork(Protocol):
         """A block within the unit, of which an exception undoes only its own part."""
         ...
 
+    def publish(self, event: Event, /) -> None:
+        """Tell others of this if, and only if, the unit is committed.
+
+        What entities record is published with them, when they are stored. Raises
+        ``ValidationError`` or ``ReadOnlyViolation``; ``commit()`` raises
+        ``MessagingError`` for what cannot be made a message.
+        """
+        ...
+
     def after_commit(self, fn: Callable[[], object], /) -> None:
         """Call it once after the commit, in the order given; never if it is rolled back."""
         ...
@@ -207,4 +219,72 @@ class Cache(Protocol):
 
     def clear(self) -> None:
         """Forget everything, and whatever is being read."""
+        ...
+
+
+class MessagePublisher(Protocol):
+    """Takes messages to those whom they are for."""
+
+    def publish(self, messages: Sequence[Message], /) -> Sequence[Delivery]:
+        """Try each of them once, and say what became of each, in the same order.
+
+        No two of them have the same key. Raises ``PublisherUnavailable`` if nothing can
+        be published at present. After any other exception it is not known of any of
+        them whether it has arrived.
+        """
+        ...
+
+
+class Outbox(Protocol):
+    """Messages that are to be published, stored with the changes that they tell of.
+
+    A relay claims some, publishes them and settles them. Who does not settle in
+    time (``lease``, in seconds) loses them to others. Every method raises a
+    ``TransientError`` if the storage cannot be reached.
+    """
+
+    def claim(self, limit: int, /, *, lease: float, skip_parked: bool = False) -> Claim:
+        """Messages that are due, for this relay alone; perhaps none.
+
+        Of each key, they are the oldest that are not delivered, without a gap, and
+        none while another relay has an older one, or while an older one waits for its
+        next attempt or is parked. With ``skip_parked``, parked ones hold up nobody.
+        """
+        ...
+
+    def extend(self, claim: Claim, ids: Collection[UUID], /, *, lease: float) -> frozenset[UUID]:
+        """Have these messages longer, from now on; which of them are still had."""
+        ...
+
+    def settle(
+        self,
+        claim: Claim,
+        /,
+        *,
+        sent: Collection[UUID] = (),
+        retry: Mapping[UUID, Retry] | None = None,
+        parked: Mapping[UUID, str] | None = None,
+        released: Collection[UUID] = (),
+    ) -> frozenset[UUID]:
+        """Say what became of messages; which of them were still had.
+
+        What another relay has claimed meanwhile stays with it. ``retry`` counts as an
+        attempt, ``released`` does not. ``parked`` has the error for each.
+        """
+        ...
+
+    def status(self) -> OutboxStatus:
+        """How much there is."""
+        ...
+
+    def replay(self, *, ids: Collection[UUID] | None = None, type: str | None = None) -> int:
+        """Publish parked messages again, all or some; how many these are."""
+        ...
+
+    def purge(self, *, older_than: float, parked: bool = False) -> int:
+        """Forget what was sent (or parked) that many seconds ago; how many these were."""
+        ...
+
+    def subscribe(self, wake: Callable[[], object], /) -> Callable[[], None]:
+        """Call it when messages were stored in this process; gives what ends that."""
         ...
