@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any, ClassVar
 
 _OURS = ("event_type", "event_version", "ordering_key")
@@ -34,10 +35,12 @@ class Event:
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        fields = cls.__dict__.get("__annotations__", {})
+        fields = inspect.get_annotations(cls)
         for name in _OURS:
             if name in fields and "ClassVar" not in str(fields[name]):
-                raise TypeError(f"{cls.__name__}: {name} belongs to Event; call the field otherwise")
+                raise TypeError(
+                    f"{cls.__name__}: {name} belongs to Event; call the field otherwise"
+                )
         if "event_type" not in cls.__dict__:
             cls.event_type = cls.__name__
 

@@ -113,7 +113,10 @@ class BaseRepository(Reading[E]):
         """Remove an entity; raises ``EntityNotFound``."""
         session = self._writing()
         if not self._intake.unqueue(entity_or_id):
-            session.delete(self._to_delete(entity_or_id))
+            row = self._to_delete(entity_or_id)
+            if self._intake.is_entity(entity_or_id):
+                session.tracker.outgoing.move(entity_or_id, row)
+            session.delete(row)
             session.flush()
 
     def get_or_create(

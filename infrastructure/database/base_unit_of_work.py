@@ -9,6 +9,7 @@ from domain.errors import ValidationError
 from infrastructure.database.base_repository import BaseRepository
 from infrastructure.database.blocks import Block
 from infrastructure.database.database import Database
+from infrastructure.database.payloads import PAYLOAD_LIMIT
 from infrastructure.database.session import UnitSession
 
 E = TypeVar("E")
@@ -33,6 +34,12 @@ class BaseUnitOfWork(Block[UnitSession]):
 
     _cached: ClassVar[Sequence[type[Any]]] = ()
     """The classes of its repositories that have a cache."""
+
+    outbox: ClassVar[type[Any] | None] = None
+    """Where messages are stored: ``outbox = OutboxMessage``."""
+
+    payload_limit: ClassVar[int] = PAYLOAD_LIMIT
+    """The greatest payload of a message, in octets."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -66,12 +73,15 @@ class BaseUnitOfWork(Block[UnitSession]):
         storage = self._storage()
         for kind in self._cached if self._read_only else ():  # before anything is read
             storage.caches.of(kind, kind.cache)
-        return UnitSession(
+        session = UnitSession(
             storage,
             self._lock,
             read_only=self._read_only,
             isolation_level=self._isolation_level,
+            outbox=self.outbox,
         )
+        session.payload_limit = self.payload_limit
+        return session
 
     @property
     def session(self) -> UnitSession:

@@ -25,6 +25,7 @@ from infrastructure.database.models.column_lists import (
 )
 from infrastructure.database.models.domain_rules import domain_rules_of
 from infrastructure.database.noting import noting_by_row
+from infrastructure.database.outgoing import any_recorded, without_events
 from infrastructure.database.session import UnitSession
 from infrastructure.database.shortcuts import Entering, Tracked
 
@@ -141,7 +142,11 @@ class Births:
                 return None
         else:
             return None
-        if not names <= self._rules.givable or {*map(len, held)} != {len(names)}:
+        if not names <= self._rules.givable:
+            return None
+        if {*map(len, held)} != {len(names)}:
+            held = [without_events(values) for values in held] if any_recorded(held) else []
+        if {*map(len, held)} != {len(names)}:
             return None
         try:
             return {name: list(map(itemgetter(name), held)) for name in names}
@@ -212,4 +217,6 @@ class Births:
         if self._session.written is not None:
             self._session.written.note_rows(brood.rows)
         originals = entities if type(entities[0]) is self._intake.domain else ()
+        if originals and sum(map(len, map(vars, originals))) > len(given) * len(originals):
+            self._session.publish_recorded(originals, brood.rows)
         self._session.tracker.born(originals, brood.rows, given, generated=generated)

@@ -15,6 +15,7 @@ from contextlib import AbstractContextManager, contextmanager
 from types import TracebackType
 from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar, cast, get_args, get_origin
 
+from domain.entity import require_event
 from domain.errors import (
     AfterCommitError,
     KitError,
@@ -22,6 +23,7 @@ from domain.errors import (
     UncommittedChangesWarning,
     UnitOfWorkError,
 )
+from domain.event import Event
 from infrastructure.database import open_units, retrying
 from infrastructure.database.clock import Clock
 from infrastructure.database.guards import TWO_THREADS
@@ -51,6 +53,7 @@ class BlockSession(Protocol):
     def undo(self) -> None: ...
     def leave(self) -> None: ...
     def savepoint(self) -> AbstractContextManager[None]: ...
+    def publish(self, event: Event) -> None: ...
 
 
 class Storage(open_units.Shared, Protocol):
@@ -250,6 +253,13 @@ class Block(Generic[S]):
         except BaseException:
             del self._hooks[before:]
             raise
+
+    def publish(self, event: Event) -> None:
+        """Tell others of this if, and only if, the unit is committed."""
+        session = self._usable()
+        if self._read_only:
+            raise ReadOnlyViolation("the unit is read-only; open a writing one: UnitOfWork()")
+        session.publish(require_event(event))
 
     def after_commit(self, hook: Callable[[], object]) -> None:
         """Call this once, after the outermost COMMIT; not if what it belongs to is undone."""

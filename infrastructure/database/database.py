@@ -25,6 +25,7 @@ from sqlalchemy.engine import ExceptionContext
 
 from domain.errors import CommitOutcomeUnknown, DatabaseUnavailable, KitError, ValidationError
 from infrastructure.database import caches, forks, shortcuts
+from infrastructure.database.arrivals import Arrivals
 from infrastructure.database.caches import Caches, caches_of
 from infrastructure.database.clock import Clocked
 from infrastructure.database.dialects import Dialect, Settings, dialect_named
@@ -90,6 +91,7 @@ class Database(Clocked):
         self.conversions = Conversions(self.dialect, self.engine)
         self._prepared: dict[object, Prepared] = {}
         self.caches = Caches() if self.exclusive else caches_of(self.key)
+        self.arrivals = Arrivals()
         self._connections = forks.Connections()
         for dialect in {self.engine.dialect, self.reader.dialect}:
             event.listen(dialect, "handle_error", _handle_error)

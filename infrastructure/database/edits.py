@@ -14,6 +14,7 @@ from sqlalchemy import Table
 from sqlalchemy.orm import InstanceState
 from sqlalchemy.orm.exc import StaleDataError
 
+from domain.entity import EVENTS
 from infrastructure.database.flushing import Tracker
 from infrastructure.database.models.rules import rules_of
 from infrastructure.database.shortcuts import Tracked, only_changed, tracked
@@ -47,15 +48,15 @@ class Edits:
         tracker: Tracker,
         state: InstanceState[Any],
         undone: Callable[[], None],
-    ) -> bool:
-        """UPDATE; False if there is nothing to write. ``undone`` is called if it fails."""
+    ) -> list[Any] | None:
+        """UPDATE; None if there is nothing to write. ``undone`` is called if it fails."""
         entity, rules = cast(Any, state.obj()), self.rules
         held: dict[str, Any] = entity.__dict__
         tracker.check_recent_twins()
         values = rules.some({name: held[name] for name in state.committed_state})
         changed = self.how.changed(state, values)
         if not changed:
-            return False
+            return None
         held.update(values)
         if rules.timestamped:
             changed["updated_at"] = session.database.clock()
@@ -72,7 +73,7 @@ class Edits:
         if session.written is not None:
             session.written.note_rows([entity])
         tracker.finish()
-        return True
+        return [entity] if EVENTS in held else []
 
     def _write(
         self, session: ValueReads, changed: dict[str, Any], expected: tuple[Any, ...]
@@ -86,17 +87,18 @@ class Edits:
         session.transaction_id = next(iter(transaction), None)
 
 
-def store(session: ValueReads, tracker: Tracker, undone: Callable[[], None]) -> bool:
-    """Whether what was changed is stored; False where a flush has to do it.
+def store(session: ValueReads, tracker: Tracker, undone: Callable[[], None]) -> list[Any] | None:
+    """Store what was changed; None where a flush has to do it.
 
-    ``undone`` is called where it was sent and failed.
+    What comes back are those that have recorded something. ``undone`` is called where it
+    was sent and failed.
     """
     state = only_changed(session)
     if state is None:
-        return False
+        return None
     edits = _edits_of(cast(Any, state.class_))
     if edits is None or not edits.fit(session, state):
-        return False
+        return None
     return edits.store(session, tracker, state, undone)
 
 

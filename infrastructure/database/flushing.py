@@ -31,6 +31,7 @@ from infrastructure.database.originals import (
     take_key,
     version_of,
 )
+from infrastructure.database.outgoing import BEGINNING, Outgoing, Place
 from infrastructure.database.validating import validate_changed, validate_new
 from infrastructure.database.versions import Bases, version_in
 
@@ -61,9 +62,10 @@ class Mark(NamedTuple):
     versions: int
     removed: int
     bases: tuple[int, int]
+    events: Place
 
 
-_BEGINNING = Mark(0, 0, 0, 0, (0, 0))
+_BEGINNING = Mark(0, 0, 0, 0, (0, 0), BEGINNING)
 
 
 class Tracker:
@@ -77,6 +79,7 @@ class Tracker:
         self.removed: list[Any] = []
         """Rows that left the session because a set-based write had deleted them."""
         self.bases = Bases()
+        self.outgoing = Outgoing()
         self._twins: dict[int, Twin] = {}
         self._originals: dict[int, list[Any]] = {}
         self._litters = Litters()
@@ -105,6 +108,7 @@ class Tracker:
         if not any(one is original for one in originals):
             originals.append(original)
         self._fresh.append((original, row))
+        self.outgoing.move(original, row)
 
     def knows_any(self, originals: Sequence[Any]) -> bool:
         """Whether a row was made of any of these objects in this transaction."""
@@ -298,6 +302,7 @@ class Tracker:
         self.newborns.clear()
         self.deleted.clear()
         self.removed.clear()
+        self.outgoing.forget()
         self.bases.clear()
         self._versions.clear()
         self._twins.clear()
@@ -342,10 +347,14 @@ class Tracker:
             len(self._versions),
             len(self.removed),
             self.bases.mark(),
+            self.outgoing.mark(),
         )
 
-    def take_back(self, since: Mark = _BEGINNING) -> None:
-        """After a rollback: what was inserted is new again, and has no key of the database."""
+    def take_back(self, since: Mark = _BEGINNING, waiting: Iterable[Any] = ()) -> None:
+        """After a rollback: what was inserted is new again, and has no key of the database.
+
+        ``waiting`` are those that had recorded something that no flush has taken.
+        """
         del self.deleted[since.deleted :]
         for original, name, version in reversed(self._versions[since.versions :]):
             if isinstance(original, Litter):
@@ -365,6 +374,7 @@ class Tracker:
                 take_key(row, originals)
         for row, _ in newborns:
             aggregates.renew_lists(row)
+        self.outgoing.undo(since.events, waiting)
         del self.newborns[since.newborns :]
         del self.removed[since.removed :]
 

@@ -10,7 +10,7 @@ import pydantic
 from sqlalchemy import inspect as state_of
 from sqlmodel import SQLModel
 
-from domain.entity import Entity
+from domain.entity import EVENTS, Entity
 from domain.errors import ConcurrencyConflict, UnitOfWorkError, ValidationError
 from infrastructure.database.aggregates import with_members
 from infrastructure.database.keys import bare, key_of
@@ -173,6 +173,9 @@ class Intake:
 
     def fields_of(self, given: Any) -> dict[str, Any]:
         """The columns of a row that is to be written without its entity."""
+        if EVENTS in getattr(given, "__dict__", ()):
+            message = "would be lost: its id is not known here; use create_many(), or update()"
+            raise self._refused("events", message)
         values = self._values(given)
         children = {name: values.pop(name) for name in self.rules.children if name in values}
         if any(children.values()):

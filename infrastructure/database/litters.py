@@ -12,6 +12,7 @@ from typing import Any
 
 from infrastructure.database.keys import Key
 from infrastructure.database.originals import differs
+from infrastructure.database.outgoing import any_recorded
 
 Reference = Callable[[], Any]
 
@@ -112,6 +113,8 @@ class Litter:
 
     def _are_alike(self, pairs: Sequence[tuple[Any, int]]) -> bool:
         held = [one.__dict__ for one, _ in pairs]
+        if any_recorded(held):
+            return False
         places = [at for _, at in pairs]
         whole = len(places) == len(self._references)
         try:

@@ -9,13 +9,16 @@ from typing import Any
 from sqlalchemy.orm.attributes import set_committed_value
 from sqlmodel import SQLModel
 
+from domain.entity import EVENTS
 from infrastructure.database.models.plain import VERSION, held_by
 from infrastructure.database.models.rules import rules_of
 
 
 def differs(original: Any, model: Any, values: dict[str, Any]) -> bool:
-    """Whether an object holds something else than it did."""
+    """Whether an object holds something else than it did, or has recorded something."""
     held = original.__dict__
+    if EVENTS in held:
+        return True
     same = len(held) >= len(values) and all(map(is_, map(held.get, values), values.values()))
     return not same and held_by(original, model) != values
 

@@ -7,30 +7,32 @@ transactions must not be changed any more.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import event
 from sqlalchemy import inspect as state_of
-from sqlalchemy.orm import InstanceState, SessionTransaction
+from sqlalchemy.orm import InstanceState
 from sqlmodel import Session
 
 from domain.errors import CommitOutcomeUnknown, ReadOnlyViolation, UnitOfWorkError
 from infrastructure.database import aggregates, edits, forks, open_units, undoing
 from infrastructure.database.collecting import paused
 from infrastructure.database.database import Database
-from infrastructure.database.failing import Failing
-from infrastructure.database.flushing import Mark, Tracker
+from infrastructure.database.flushing import Tracker
 from infrastructure.database.guards import forgetful, guarded, noted, owned
 from infrastructure.database.models import json_changes
+from infrastructure.database.outgoing import recorders
+from infrastructure.database.publishing import Publishing
 from infrastructure.database.refreshing import load_expired, read_again
+from infrastructure.database.savepoints import Savepoints
 from infrastructure.database.settled import Settled
 from infrastructure.database.shortcuts import is_clean, is_empty
 from infrastructure.database.value_reads import Cursor, ValueReads
 
 
-class UnitSession(Failing, ValueReads):
+class UnitSession(Savepoints):
     """A SQLModel session that lives as long as one block; the unit ends its transactions."""
 
     def __init__(
@@ -40,11 +42,13 @@ class UnitSession(Failing, ValueReads):
         *,
         read_only: bool,
         isolation_level: str | None,
+        outbox: type[Any] | None = None,
     ) -> None:
         super().__init__(database, read_only=read_only, isolation_level=isolation_level)
         self.lock = lock
         self.judged = read_only and isolation_level == "SERIALIZABLE"
         self.tracker = Tracker(self, database)
+        self.outbox = outbox
         self.process = forks.process
         self.begun = self.wrote = self.committing = self.left = False
         self.finished = 0
@@ -97,7 +101,7 @@ class UnitSession(Failing, ValueReads):
 
     def has_unsaved(self) -> bool:
         """Whether leaving now would lose writes."""
-        return self.wrote or self.is_changed()
+        return self.wrote or bool(self.tracker.outgoing) or self.is_changed()
 
     def is_changed(self) -> bool:
         """Whether there is something that a flush would write."""
@@ -105,6 +109,7 @@ class UnitSession(Failing, ValueReads):
             bool(self.new or self.deleted)
             or any(json_changes.changed_in(self))
             or any(aggregates.is_changed(self, entity) for entity in self.dirty)
+            or bool(recorders(self))
         )
 
     def refuse_lost_changes(self) -> None:
@@ -132,6 +137,9 @@ class UnitSession(Failing, ValueReads):
         self.tracker.check_twins()
         self.refuse_lost_changes()
         self.flush()
+        publishes = bool(self.tracker.outgoing)
+        if publishes:
+            self.store_messages()
         if self.pooled is not None or self.in_transaction():
             load_expired(self)
             self._commit()
@@ -140,7 +148,7 @@ class UnitSession(Failing, ValueReads):
         self.settled.keep_released()
         self.settle()
         self._forget_transaction()
-        return self.unheard
+        return [*self.unheard, *self.database.arrivals.tell()] if publishes else self.unheard
 
     def _send_commit(self) -> None:
         transaction = self.called()
@@ -185,6 +193,7 @@ class UnitSession(Failing, ValueReads):
         """ROLLBACK; raises nothing, so that the caller's own error reaches its caller."""
         if self._has_nothing():
             self._send_rollback()
+            self.tracker.outgoing.forget()
         else:
             self._undo_all()
         self.failure = None
@@ -196,13 +205,14 @@ class UnitSession(Failing, ValueReads):
         return changes_nothing and not (self.in_transaction() or self.cursors) and is_empty(self)
 
     def _undo_all(self) -> None:
+        waiting = recorders(self)
         try:
             self.settle(undone=True)
         finally:
             self._send_rollback()
         self._restore_deleted()
         self.settled.take_back_released()
-        self.tracker.take_back()
+        self.tracker.take_back(waiting=waiting)
         self.tracker.bases.restore()
         self.tracker.forget()
 
@@ -252,80 +262,6 @@ class UnitSession(Failing, ValueReads):
         again = [*(entity for entity, _ in self.tracker.deleted), *self.tracker.removed]
         self.settled.add(undoing.state_list(again), ())
 
-    @contextmanager
-    def savepoint(self) -> Iterator[None]:
-        """A part that can be undone alone."""
-        nested = self._begin_savepoint()
-        since = self.tracker.mark()
-        wrote, self.wrote = self.wrote, False
-        self.depth += 1
-        try:
-            yield
-            self.flush()
-            self.refuse_failed_savepoint()
-        except BaseException:
-            self._undo_savepoint(nested, since)
-            raise
-        finally:
-            self.depth -= 1
-            self.wrote |= wrote
-        if nested is not None:
-            self._release(nested)
-
-    def _make_savepoint(self) -> SessionTransaction | None:
-        if self.read_only:  # there is nothing to undo, and autocommit knows no savepoints
-            return None
-        nested = super().begin(nested=True)
-        super().connection()  # SAVEPOINT is sent now, for those who use the driver directly
-        return nested
-
-    _begin_savepoint = guarded(_make_savepoint)
-
-    @guarded
-    def _release(self, nested: SessionTransaction) -> None:
-        nested.commit()
-
-    def _undo_savepoint(self, nested: SessionTransaction | None, since: Mark) -> None:
-        mark = self.failed_at
-        self.forget_known()
-        json_changes.mark_changed(self)
-        wrote = self.wrote or self.failure is not None
-        self.keep_values()
-        held = self.kept + self.tracker.deleted[since.deleted :]
-        written = {id(row) for row, _ in held if wrote or state_of(row).modified}
-        try:
-            if nested is not None:
-                nested.rollback()
-        except Exception as error:  # noqa: BLE001 -- the connection is lost: all has failed
-            self.failure, self.failed_at = self.failure or error, 0
-            self.driver = None
-            self._give_back_values(held)
-            return
-        if mark >= self.depth:
-            self.failure = None
-        self.settled.add(undoing.state_list(self.tracker.removed[since.removed :]), ())
-        self.tracker.take_back(since)
-        self.wrote = False
-        if self.failure is None:
-            self.tracker.bases.go_back(since.bases)
-            rows = (row for row, _ in held)
-            self._read_undone([r for r in rows if id(r) in written or undoing.is_emptied(r)])
-        self._give_back_values(held)
-
-    def keep_values(self) -> None:
-        """Once for a savepoint, before SQLAlchemy empties what is loaded."""
-        self.kept = self.kept or undoing.values_of(self.identity_map.values())
-
-    def _give_back_values(self, held: undoing.Held) -> None:
-        undoing.give_back(held)
-        self.kept = []
-
-    def _read_undone(self, rows: list[Any]) -> None:
-        try:
-            read_again(self, self.database.dialect, [row for row in rows if row in self])
-        except Exception as error:  # noqa: BLE001 -- the caller's own error is under way
-            self.failure, self.failed_at = error, 0
-
     def read_again(self, rows: Iterable[Any]) -> None:
         """Replace the values of loaded rows by those of the database; what is gone leaves."""
         known = list(rows)
@@ -355,6 +291,8 @@ class UnitSession(Failing, ValueReads):
         read = guarded(ValueReads.read)
         write = guarded(ValueReads.write)
         open_cursor = guarded(ValueReads.open_cursor)
+        publish = guarded(Publishing.publish, begins=False)
+        store_messages = guarded(Publishing.store_messages)
         next_part = guarded(ValueReads.next_part)
 
     def flush(self, objects: Any = None) -> None:
@@ -365,14 +303,19 @@ class UnitSession(Failing, ValueReads):
     def _validate_and_flush(self) -> None:
         if self.read_only:
             raise ReadOnlyViolation("the unit is read-only; open a writing one: UnitOfWork()")
-        if not self.depth and edits.store(self, self.tracker, lambda: self.settle(undone=True)):
-            return
+        if not self.depth:
+            stored = edits.store(self, self.tracker, lambda: self.settle(undone=True))
+            if stored is not None:
+                self.collect(stored)
+                return
         self.tracker.prepare()
+        recorded = recorders(self)
         if self.deleted:
             self.forget_known()
         with self.noting_rows(self.tracker.touched, self.tracker.gone):
             super().flush()
         self.tracker.finish()
+        self.collect(recorded)
 
     _flush_validated = guarded(_validate_and_flush)
 

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import inspect as state_of
 from sqlalchemy.orm import InstanceState, make_transient, make_transient_to_detached
 
+from domain.entity import EVENTS
 from infrastructure.database.aggregates import is_reordered, with_members
 from infrastructure.database.keys import bare
 from infrastructure.database.models import json_changes
@@ -86,8 +87,10 @@ def _is_changed(state: InstanceState[Any]) -> bool:
         return state.modified or json_changes.changed(state)
     rules = rules_of(state.class_)
     names = (rules.columns.keys() | rules.children.keys()) & state.committed_state.keys()
-    return any(state.attrs[name].history.has_changes() for name in names) or is_reordered(
-        state.obj()
+    return (
+        any(state.attrs[name].history.has_changes() for name in names)
+        or EVENTS in state.dict
+        or is_reordered(state.obj())
     )
 
 

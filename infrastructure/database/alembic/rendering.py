@@ -12,7 +12,7 @@ from sqlalchemy import make_url
 from sqlalchemy.types import TypeDecorator, TypeEngine
 from sqlmodel.sql.sqltypes import AutoString, UTCDateTime
 
-from infrastructure.database.models.types import EnumName, ExactDecimal, Json, Text
+from infrastructure.database.models.types import EnumName, ExactDecimal, Json, RowNumber, Text
 
 _URLS = ("sqlite://", "postgresql+psycopg://")
 
@@ -31,6 +31,8 @@ def render_item(kind: str, item: Any, autogenerate: Any) -> str | Literal[False]
         case Json():
             autogenerate.imports.add("from sqlalchemy.dialects import postgresql")
             return 'sa.JSON().with_variant(postgresql.JSONB(), "postgresql")'
+        case RowNumber():
+            return 'sa.BigInteger().with_variant(sa.Integer(), "sqlite")'
         case UTCDateTime():
             return "sa.DateTime(timezone=True)"
         case AutoString():

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple, Protocol
 
@@ -346,6 +347,14 @@ class Dialect(ABC):
     @abstractmethod
     def text_type(self, length: int | None) -> TypeEngine[Any]:
         """Text that compares and sorts by code point."""
+
+    @abstractmethod
+    def row_number_type(self) -> TypeEngine[Any]:
+        """Keys of 64 bits that the database counts up."""
+
+    def time_of(self, connection: Connection) -> datetime | None:
+        """The time of a server that many machines share; None where there is none."""
+        return None
 
     @abstractmethod
     def decimal_type(self, precision: int | None, scale: int | None) -> TypeEngine[Any]:

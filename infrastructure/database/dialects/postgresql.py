@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
+    BIGINT,
     NUMERIC,
     VARCHAR,
     Column,
@@ -22,6 +24,8 @@ from sqlalchemy import (
     bindparam,
     create_engine,
     event,
+    func,
+    select,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import ExceptionContext
@@ -208,6 +212,12 @@ class PostgreSQL(Dialect):
 
     def text_type(self, length: int | None) -> TypeEngine[Any]:
         return VARCHAR(length, collation="C")
+
+    def row_number_type(self) -> TypeEngine[Any]:
+        return BIGINT()
+
+    def time_of(self, connection: Connection) -> datetime | None:
+        return connection.execute(select(func.clock_timestamp())).scalar_one()
 
     def decimal_type(self, precision: int | None, scale: int | None) -> TypeEngine[Any]:
         return NUMERIC(precision, scale)

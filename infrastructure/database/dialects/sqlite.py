@@ -24,6 +24,7 @@ from sqlalchemy import (
     Connection,
     Constraint,
     Engine,
+    Integer,
     Select,
     String,
     Table,
@@ -274,6 +275,9 @@ class SQLite(Dialect):
 
     def text_type(self, length: int | None) -> TypeEngine[Any]:
         return String(length)
+
+    def row_number_type(self) -> TypeEngine[Any]:
+        return Integer()  # of 64 bits; under another name it would not count up
 
     def decimal_type(self, precision: int | None, scale: int | None) -> TypeEngine[Any]:
         return _DecimalText(scale)

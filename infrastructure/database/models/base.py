@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 import pydantic
 from pydantic_core import PydanticUndefined
 from sqlalchemy import Column, MetaData, event
+from sqlalchemy import inspect as state_of
 from sqlalchemy.orm import Mapper, registry
+from sqlalchemy.orm.attributes import flag_dirty
 from sqlmodel import SQLModel
 from sqlmodel.main import SQLModelMetaclass
 
 from domain.entity import Entity
 from domain.errors import ValidationError
+from domain.event import Event
 from infrastructure.database.models import adoption
 from infrastructure.database.models.child_list import keep_root
 from infrastructure.database.models.child_rows import methods
@@ -103,6 +106,12 @@ class Model(
         ordered = [*keys, *(name for name in declared if name in fields)]
         for name in dict.fromkeys([*ordered, *fields]):
             fields[name] = fields.pop(name)
+
+    def record(self, event: Event | Callable[[Self], Event]) -> None:
+        """Say what happened; it is published if, and only if, this entity is stored."""
+        super().record(event)
+        if state_of(self, raiseerr=False) is not None:
+            flag_dirty(self)  # a flush is to look at it, even if nothing else was changed
 
     def _identity(self) -> Any:
         keys = rules_of(type(self)).keys

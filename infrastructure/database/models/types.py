@@ -6,7 +6,7 @@ from decimal import Decimal
 from enum import Enum
 from typing import Any
 
-from sqlalchemy import JSON, Numeric, String
+from sqlalchemy import JSON, BigInteger, Numeric, String
 from sqlalchemy import Enum as SqlEnum
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator, TypeEngine
@@ -60,6 +60,17 @@ class Json(TypeDecorator[Any]):
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         ours = _ours(dialect)
         return dialect.type_descriptor(ours.json_type() if ours else JSON())
+
+
+class RowNumber(TypeDecorator[int]):
+    """A key that the database counts up, in 64 bits."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        ours = _ours(dialect)
+        return dialect.type_descriptor(ours.row_number_type() if ours else BigInteger())
 
 
 class EnumName(TypeDecorator[Enum]):

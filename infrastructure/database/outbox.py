@@ -1,0 +1,190 @@
+"""Messages that are to be published, in the database in which the changes are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+from uuid import UUID
+
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    case,
+    delete,
+    func,
+    select,
+    update,
+)
+
+from domain.messages import Claim, OutboxStatus, Retry
+from infrastructure.database.base_unit_of_work import BaseUnitOfWork
+from infrastructure.database.claiming import PENDING, TABLE, Claiming
+from infrastructure.database.database import Database
+from infrastructure.database.models.outbox_rows import AT_ONCE
+from infrastructure.database.session import UnitSession
+
+T = TypeVar("T")
+
+_PART = 10_000  # rows that are purged at once
+
+
+class SqlOutbox:
+    """The outbox of a database: ``domain.ports.Outbox``.
+
+    Each method has a transaction of its own, and must not be called inside a unit of work
+    on the same database. Any number of processes may use it.
+    """
+
+    def __init__(self, database: Database | None = None) -> None:
+        self._given = database
+        self._table = TABLE
+
+    # -- for relays ------------------------------------------------------------------------
+
+    def claim(self, limit: int, /, *, lease: float, skip_parked: bool = False) -> Claim:
+        """Messages that are due, for this relay alone; perhaps none."""
+
+        def work(session: UnitSession) -> Claim:
+            claiming = Claiming(session, self._now(session), skip_parked=skip_parked)
+            return claiming.claim(limit, lease)
+
+        return self._do(work)
+
+    def extend(self, claim: Claim, ids: Collection[UUID], /, *, lease: float) -> frozenset[UUID]:
+        """Have these messages longer, from now on; which of them are still had."""
+
+        def work(session: UnitSession) -> frozenset[UUID]:
+            until = self._now(session) + timedelta(seconds=lease)
+            return self._write(session, claim, ids, due_at=until)
+
+        return self._do(work)
+
+    def settle(
+        self,
+        claim: Claim,
+        /,
+        *,
+        sent: Collection[UUID] = (),
+        retry: Mapping[UUID, Retry] | None = None,
+        parked: Mapping[UUID, str] | None = None,
+        released: Collection[UUID] = (),
+    ) -> frozenset[UUID]:
+        """Say what became of messages; which of them were still had."""
+
+        def work(session: UnitSession) -> frozenset[UUID]:
+            now, write = self._now(session), self._write
+            done = write(session, claim, sent, status="sent", settled_at=now, claim=None)
+            done |= write(session, claim, released, due_at=AT_ONCE, claim=None)
+            tried = self._table.c.attempts + 1
+            for id, again in (retry or {}).items():
+                due = now + timedelta(seconds=again.seconds)
+                done |= write(session, claim, [id], due_at=due, attempts=tried, error=again.error,
+                              claim=None)  # fmt: skip
+            for id, error in (parked or {}).items():
+                done |= write(session, claim, [id], status="parked", settled_at=now,
+                              attempts=tried, error=error, claim=None)  # fmt: skip
+            return done
+
+        return self._do(work)
+
+    def _write(
+        self, session: UnitSession, mine: Claim, ids: Collection[UUID], /, **values: Any
+    ) -> frozenset[UUID]:
+        """Change those that this claim still has."""
+        if not ids:
+            return frozenset()
+        table = self._table
+        which = self._among(table.c.id, ids) & (table.c.claim == mine.token)
+        statement = update(table).where(which).values(**values).returning(table.c.id)
+        return frozenset(session.execute(statement).scalars())
+
+    # -- for those who look after it -------------------------------------------------------
+
+    def status(self) -> OutboxStatus:
+        """How much there is."""
+        table = self._table
+        claimed = func.count(case((table.c.claim.is_not(None), 1)))
+        query = select(
+            table.c.status, func.count(), claimed, func.min(table.c.created_at)
+        ).group_by(table.c.status)
+        with BaseUnitOfWork(self._database, read_only=True) as uow:
+            found = {row[0]: row for row in uow.session.execute(query)}
+        count = {status: row[1] for status, row in found.items()}
+        oldest: datetime | None = found["pending"][3] if "pending" in found else None
+        now = self._database.clock()
+        return OutboxStatus(
+            pending=count.get("pending", 0),
+            claimed=found["pending"][2] if "pending" in found else 0,
+            parked=count.get("parked", 0),
+            sent=count.get("sent", 0),
+            oldest_pending=None if oldest is None else max(0.0, (now - oldest).total_seconds()),
+        )
+
+    def replay(self, *, ids: Collection[UUID] | None = None, type: str | None = None) -> int:
+        """Publish parked messages again, all or some; how many these are."""
+        table = self._table
+        conditions = [table.c.status == "parked"]
+        conditions += [] if ids is None else [self._among(table.c.id, ids)]
+        conditions += [] if type is None else [table.c.type == type]
+        again = update(table).where(*conditions).values(
+            status="pending", due_at=AT_ONCE, attempts=0, losses=0, claim=None, settled_at=None
+        )  # fmt: skip
+
+        def work(session: UnitSession) -> int:
+            found = session.execute(again.returning(table.c.ordering_key)).scalars().all()
+            self._free(session, {key for key in found if key is not None})
+            return len(found)
+
+        return self._do(work)
+
+    def purge(self, *, older_than: float, parked: bool = False) -> int:
+        """Forget what was sent (or parked) that many seconds ago; how many these were."""
+        table, gone = self._table, 0
+        which = select(table.c.position).where(
+            table.c.status == ("parked" if parked else "sent"),
+            table.c.settled_at <= self._database.clock() - timedelta(seconds=older_than),
+        )
+        while True:
+            part = self._do(lambda session: self._purge(session, which.limit(_PART)))
+            gone += part
+            if part < _PART:
+                return gone
+
+    def _purge(self, session: UnitSession, which: Select[Any]) -> int:
+        table = self._table
+        statement = delete(table).where(table.c.position.in_(which.scalar_subquery()))
+        found = session.execute(statement.returning(table.c.status, table.c.ordering_key)).all()
+        self._free(session, {key for status, key in found if key and status == "parked"})
+        return len(found)
+
+    def _free(self, session: UnitSession, keys: set[str]) -> None:
+        """What was put off behind a parked message of one of these keys is due."""
+        if keys:
+            table = self._table
+            put_off = (table.c.status == PENDING) & table.c.claim.is_(None)
+            which = put_off & self._among(table.c.ordering_key, keys)
+            session.execute(update(table).where(which).values(due_at=AT_ONCE))
+
+    def subscribe(self, wake: Callable[[], object], /) -> Callable[[], None]:
+        """Call it when messages were stored by units on the same ``Database``."""
+        return self._database.arrivals.subscribe(wake)
+
+    # -- what all need ---------------------------------------------------------------------
+
+    @property
+    def _database(self) -> Database:
+        return self._given or Database.default()
+
+    def _do(self, work: Callable[[UnitSession], T]) -> T:
+        unit = BaseUnitOfWork(self._database, isolation_level="READ COMMITTED")
+        return unit.run(lambda uow: work(uow.session))
+
+    def _now(self, session: UnitSession) -> datetime:
+        """The time by which leases are judged: that of the server, if there is one."""
+        database = self._database
+        return database.dialect.time_of(session.connection()) or database.clock()
+
+    def _among(self, column: Any, values: Iterable[Any]) -> ColumnElement[bool]:
+        """``column IN values``."""
+        return self._database.dialect.among(column, list(values))
