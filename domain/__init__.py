@@ -1,6 +1,6 @@
 """The domain: pure Python, and nothing of the technology around it."""
 
-from domain.entity import Entity, new_id
+from domain.entity import Entity, id_of, new_id
 from domain.event import Event
 from domain.messages import Message
 from domain.pagination import Page, Window
@@ -22,6 +22,7 @@ __all__ = [
     "Team",
     "TeamRepository",
     "Window",
+    "id_of",
     "new_id",
     "where",
 ]

@@ -67,6 +67,15 @@ class Entity:
         return hash((self.__entity_class__, identity))
 
 
+def id_of(entity: Entity) -> Any:
+    """The id of an entity that is stored. Raises ``ValidationError`` if it has none yet."""
+    identity = entity._identity()
+    if identity is None:
+        name = entity.__entity_class__.__name__
+        raise ValidationError(name, {"id": "is not known yet; store it first"})
+    return identity
+
+
 def next_number() -> int:
     """Events are published in the order in which they were recorded."""
     return next(_count)

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Protocol
 
-from domain.entity import Entity
+from domain.entity import Entity, id_of
 from domain.errors import ValidationError
 from domain.event import Event
 from domain.ports import Repository
@@ -69,7 +69,7 @@ class Person(Entity):
             message = "the team is full; choose another one, or raise its limit"
             raise ValidationError("Team", {"member_limit": message})
         self.team_id = joined = team.id
-        self.record(lambda person: PersonJoinedTeam(person_id=person.id, team_id=joined))
+        self.record(lambda person: PersonJoinedTeam(person_id=id_of(person), team_id=joined))
 
     def leave(self) -> None:
         """Belong to no team."""

@@ -7,13 +7,27 @@ it, so that the next claim begins behind it.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import cache
 from itertools import groupby
 from operator import attrgetter
 from typing import Any, cast
 from uuid import UUID, uuid4
 
-from sqlalchemy import Row, Select, Table, case, func, literal_column, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    Row,
+    Select,
+    Table,
+    bindparam,
+    case,
+    func,
+    literal_column,
+    select,
+    update,
+)
 
 from domain.messages import Claim, Message
 from infrastructure.database.models.outbox_message import OutboxMessage
@@ -25,8 +39,8 @@ TABLE = cast(Table, cast(Any, OutboxMessage).__table__)
 SUSPECT = 3
 """Whoever claimed a message so often and was not heard of again may have been ended by it."""
 
-PENDING = literal_column("'pending'")
-SENT = literal_column("'sent'")
+PENDING: ColumnElement[str] = literal_column("'pending'")
+SENT: ColumnElement[str] = literal_column("'sent'")
 """No parameters: a plan has to see that the partial indexes fit."""
 
 _ROUNDS = 8  # in which a claim looks for keys that are not held up
@@ -58,39 +72,13 @@ class Claiming:
         """What waited for its time comes first, then the others by age."""
         found: list[Candidate] = []
         for waited in (True, False):
-            query = self.candidates(limit - len(found), busy, waited=waited)
-            found += self._session.execute(query) if len(found) < limit else ()
+            query = candidates(waited=waited, skip_parked=self._skip_parked)
+            if busy:
+                taken = self._among(TABLE.c.ordering_key, busy)
+                query = query.where(TABLE.c.ordering_key.is_(None) | ~taken)
+            values = {"now": self._now, "most": limit - len(found)}
+            found += self._session.execute(query, values) if len(found) < limit else ()
         return found
-
-    def candidates(self, limit: int, busy: Collection[str], *, waited: bool) -> Select[Any]:
-        """What is due, and for each the one before it that has to be delivered first."""
-        table = TABLE
-        query = select(
-            table.c.position, table.c.ordering_key, table.c.claim, table.c.losses,
-            self._before(table).label("before"),
-        ).where(table.c.status == PENDING)  # fmt: skip
-        due = table.c.due_at
-        query = (
-            query.where(due > AT_ONCE, due <= self._now) if waited else query.where(due == AT_ONCE)
-        )
-        if busy:
-            taken = self._among(table.c.ordering_key, busy)
-            query = query.where(table.c.ordering_key.is_(None) | ~taken)
-        ordered = query.order_by(due, table.c.position).limit(limit)
-        return ordered.with_for_update(skip_locked=True, of=table)
-
-    def _before(self, table: Table) -> Any:
-        other = table.alias("other")
-        held_up_by = other.c.status == PENDING if self._skip_parked else other.c.status != SENT
-        return (
-            select(func.max(other.c.position))
-            .where(
-                other.c.ordering_key == table.c.ordering_key,
-                other.c.position < table.c.position,
-                held_up_by,
-            )
-            .scalar_subquery()
-        )
 
     def _put_off(self, found: Sequence[Candidate], free: Sequence[Candidate]) -> set[str]:
         """What waits for one that is not due comes to be looked at with that.
@@ -128,12 +116,32 @@ class Claiming:
             return ()
         table = TABLE
         which = self._among(table.c.position, [row.position for row in rows])
-        lost = case((table.c.claim.is_not(None), table.c.losses + 1), else_=table.c.losses)
-        taking = update(table).where(which).values(
-            claim=token, due_at=self._now + timedelta(seconds=lease), losses=lost
-        )  # fmt: skip
-        taken = self._session.execute(taking.returning(*table.c)).all()
-        return tuple(message_in(row) for row in _in_order(taken))
+        losses = case((table.c.claim.is_not(None), table.c.losses + 1), else_=table.c.losses)
+        until = self._now + timedelta(seconds=lease)
+        taking = update(table).where(which).values(claim=token, due_at=until, losses=losses)
+        self._session.execute(taking)
+        return tuple(replace(message_in(row), losses=_losses(row)) for row in _in_order(rows))
+
+
+@cache
+def candidates(*, waited: bool, skip_parked: bool) -> Select[Any]:
+    """What is due ``now``, ``most`` of it; and ``before`` what each has to wait for.
+
+    That is the message before it that is not delivered.
+    """
+    table, other = TABLE, TABLE.alias("other")
+    due, now = table.c.due_at, bindparam("now", type_=TABLE.c.due_at.type)
+    held_up_by = other.c.status == PENDING if skip_parked else other.c.status != SENT
+    before = select(func.max(other.c.position)).where(
+        other.c.ordering_key == table.c.ordering_key,
+        other.c.position < table.c.position,
+        held_up_by,
+    )
+    query: Select[Any] = select(*table.c, before.scalar_subquery().label("before"))
+    in_time = [due > AT_ONCE, due <= now] if waited else [due == AT_ONCE]
+    query = query.where(table.c.status == PENDING, *in_time).order_by(due, table.c.position)
+    most = bindparam("most", type_=Integer)
+    return query.limit(most).with_for_update(skip_locked=True, of=table)
 
 
 _position = attrgetter("position")
@@ -171,4 +179,9 @@ def _together(rows: Sequence[Candidate]) -> Sequence[Candidate]:
 
 
 def _is_suspect(row: Candidate) -> bool:
-    return row.losses + (row.claim is not None) >= SUSPECT
+    return _losses(row) >= SUSPECT
+
+
+def _losses(row: Candidate) -> int:
+    """How often it was claimed in vain: whoever has it still has lost it."""
+    return int(row.losses) + (row.claim is not None)

@@ -14,6 +14,7 @@ from domain.entity import new_id, require_event
 from domain.errors import MessagingError
 from domain.event import Event
 from domain.messages import Message
+from infrastructure.database.models import columns
 
 PAYLOAD_LIMIT = 256 * 1024
 """The greatest payload, in octets of UTF-8."""
@@ -47,24 +48,38 @@ def _payload(event: Event) -> bytes:
 
 
 def _key_of(event: Event) -> str | None:
-    key = event.ordering_key
-    if key is not None and (not isinstance(key, str) or "\0" in key):
-        message = f"must be text, or None, not {type(key).__name__}"
-        raise MessagingError(event.event_type, {"ordering_key": message})
-    return key
+    key: Any = event.ordering_key  # whatever the domain gives
+    wrong = None if key is None else _wrong_with(key)
+    if wrong is not None:
+        raise MessagingError(event.event_type, {"ordering_key": wrong})
+    return cast("str | None", key)
+
+
+def _wrong_with(key: Any) -> str | None:
+    if not isinstance(key, str):
+        return f"must be text, or None, not {type(key).__name__}"
+    return _check_text(key)
+
+
+_check_text = columns.text(None)
 
 
 def _comes_back(event: Event, payload: bytes) -> bool:
     try:
-        again = reader_of(type(event)).validate_json(payload)
+        again = _read(event, payload)
     except pydantic.ValidationError:
         return False
-    return again == event or _fields_of(again) == _fields_of(event)
+    return bool(_fields_of(again) == _fields_of(event))
+
+
+def _read(event: Event, payload: bytes) -> Any:
+    kind: Any = type(event)
+    return _reader_of(kind).validate_json(payload)
 
 
 @cache
-def reader_of(kind: type[Event]) -> pydantic.TypeAdapter[Any]:
-    """What makes events of this kind of JSON. Raises ``MessagingError``."""
+def _reader_of(kind: Any) -> pydantic.TypeAdapter[Any]:
+    """What makes events of one kind of JSON. Raises ``MessagingError``."""
     try:
         return pydantic.TypeAdapter(kind)
     except (pydantic.errors.PydanticUserError, NameError) as error:
@@ -91,7 +106,7 @@ def _changed(event: Event, payload: bytes) -> dict[str, str]:
     """Which fields would not come back as they are."""
     message = "would not come back as it is; give the field the type of its value"
     try:
-        again = _fields_of(reader_of(type(event)).validate_json(payload))
+        again = _fields_of(_read(event, payload))
     except pydantic.ValidationError as error:
         return {str(one["loc"][0]) if one["loc"] else "event": message for one in error.errors()}
     held = _fields_of(event)

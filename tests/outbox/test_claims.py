@@ -12,7 +12,7 @@ from domain.errors import UnitOfWorkError
 from domain.messages import Message, Retry
 from infrastructure.database import Database
 from infrastructure.database.base_unit_of_work import BaseUnitOfWork
-from infrastructure.database.claiming import Claiming
+from infrastructure.database.claiming import candidates
 from infrastructure.database.models.outbox_message import OutboxMessage
 from infrastructure.database.models.outbox_rows import AT_ONCE
 from infrastructure.database.outbox import SqlOutbox
@@ -74,13 +74,11 @@ def test_a_claim_goes_by_the_index(database: Database, backlog: int, shape: str)
 
 
 def plan_of_a_claim(database: Database, *, waited: bool) -> str:
-    with Kitchen(database) as uow:
-        claiming = Claiming(uow.session, database.clock(), skip_parked=False)
-        query = claiming.candidates(100, (), waited=waited).compile(
-            database.engine, compile_kwargs={"literal_binds": True}
-        )
-        explain = "EXPLAIN QUERY PLAN" if "sqlite" in database.url else "EXPLAIN"
-        found = uow.session.connection().exec_driver_sql(f"{explain} {query}")
+    query = candidates(waited=waited, skip_parked=False).params(now=database.clock(), most=100)
+    compiled = query.compile(database.engine, compile_kwargs={"literal_binds": True})
+    explain = "EXPLAIN QUERY PLAN" if "sqlite" in database.url else "EXPLAIN"
+    with database.engine.connect() as connection:
+        found = connection.exec_driver_sql(f"{explain} {compiled}")
         return "\n".join(" ".join(map(str, row)) for row in found)
 
 

@@ -217,7 +217,8 @@ class PostgreSQL(Dialect):
         return BIGINT()
 
     def time_of(self, connection: Connection) -> datetime | None:
-        return connection.execute(select(func.clock_timestamp())).scalar_one()
+        now: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
+        return now
 
     def decimal_type(self, precision: int | None, scale: int | None) -> TypeEngine[Any]:
         return NUMERIC(precision, scale)
