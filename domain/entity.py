@@ -46,7 +46,8 @@ class Entity:
         """
         if not callable(event):
             require_event(event)
-        self.__dict__.setdefault(EVENTS, []).append((next_number(), event))
+        # A list of its own: a copy of this entity has the old one.
+        self.__dict__[EVENTS] = [*self.__dict__.get(EVENTS, ()), (next_number(), event)]
 
     def _identity(self) -> Any:
         return getattr(self, "id", None)

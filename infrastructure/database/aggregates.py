@@ -175,6 +175,14 @@ def renew_lists(root: Any) -> None:
         set_attribute(root, info.name, held)
 
 
+def members_held_by(entity: Any, model: Any) -> Iterator[Any]:
+    """The children in the lists of an object, plain or not, that rows of a model are made of."""
+    for name, info in rules_of(model).children.items():
+        for child in entity.__dict__.get(name) or ():
+            yield child
+            yield from members_held_by(child, info.model)
+
+
 def with_members(roots: Iterable[Any]) -> list[Any]:
     """These, and all their children that are loaded."""
     return [entity for root in roots for entity in (root, *members_of(root))]

@@ -20,7 +20,7 @@ from domain.errors import (
     ValidationError,
 )
 from infrastructure.database import aggregates, replacing
-from infrastructure.database.aggregates import with_members
+from infrastructure.database.aggregates import members_held_by, with_members
 from infrastructure.database.births import Births
 from infrastructure.database.bulk import Bulk
 from infrastructure.database.keys import bare, key_of
@@ -112,12 +112,15 @@ class BaseRepository(Reading[E]):
     def delete(self, entity_or_id: E | Any, /) -> None:
         """Remove an entity; raises ``EntityNotFound``."""
         session = self._writing()
-        if not self._intake.unqueue(entity_or_id):
-            row = self._to_delete(entity_or_id)
-            if self._intake.is_entity(entity_or_id):
-                session.tracker.outgoing.move(entity_or_id, row)
-            session.delete(row)
-            session.flush()
+        if self._intake.unqueue(entity_or_id):
+            return
+        row, members = self._to_delete(entity_or_id), []
+        if row is not entity_or_id and self._intake.is_entity(entity_or_id):
+            session.tracker.outgoing.move(entity_or_id, row)
+            members = [*members_held_by(entity_or_id, self.model)]
+        session.delete(row)
+        session.flush()
+        session.collect(members, given=True)
 
     def get_or_create(
         self, entity: E | Mapping[str, Any] | BaseModel, /, on: str | Sequence[str]

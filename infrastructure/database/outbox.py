@@ -177,7 +177,8 @@ class SqlOutbox:
         return self._given or Database.default()
 
     def _do(self, work: Callable[[UnitSession], T]) -> T:
-        unit = BaseUnitOfWork(self._database, isolation_level="READ COMMITTED")
+        database = self._database
+        unit = BaseUnitOfWork(database, isolation_level=database.dialect.claims_at)
         return unit.run(lambda uow: work(uow.session))
 
     def _now(self, session: UnitSession) -> datetime:

@@ -50,12 +50,12 @@ class Outgoing:
         row.__dict__[EVENTS] = [*row.__dict__.get(EVENTS, ()), *recorded]
         self._taken.append(Taken(original, recorded, given=True))
 
-    def collect(self, rows: Iterable[Any]) -> None:
+    def collect(self, entities: Iterable[Any], *, given: bool = False) -> None:
         """These are stored: what they have recorded is published."""
-        for row in rows:
-            recorded = row.__dict__.pop(EVENTS, [])
-            self._taken.append(Taken(row, recorded, given=False))
-            self._events += [(number, _made(event, row)) for number, event in recorded]
+        for entity in entities:
+            recorded = entity.__dict__.pop(EVENTS, [])
+            self._taken.append(Taken(entity, recorded, given))
+            self._events += [(number, _made(event, entity)) for number, event in recorded]
 
     def messages(self, now: datetime, limit: int) -> list[Message]:
         """What there is to store. Raises ``MessagingError``."""

@@ -33,10 +33,13 @@ class Publishing(Failing, ValueReads):
         """COMMIT stores this one, too."""
         self.tracker.outgoing.publish(event)
 
-    def collect(self, rows: Iterable[Any]) -> None:
-        """What these have recorded is published: they are stored."""
+    def collect(self, entities: Iterable[Any], *, given: bool = False) -> None:
+        """What these have recorded is published: they are stored.
+
+        ``given`` are objects of the caller; the others are rows.
+        """
         try:
-            self.tracker.outgoing.collect(rows)
+            self.tracker.outgoing.collect(entities, given=given)
         except Exception as error:
             self.fail(error)  # what they tell of is stored, and must not be without them
             raise

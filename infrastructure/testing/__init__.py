@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from infrastructure.testing.clock import MovableClock
     from infrastructure.testing.contracts import (
         CacheContract,
+        OutboxContract,
         RepositoryContract,
         SqlRepositoryContract,
         UnitOfWorkContract,
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
         InMemoryRepository,
         InMemoryStore,
     )
+    from infrastructure.testing.memory.outbox import InMemoryOutbox
     from infrastructure.testing.memory.unit_of_work import InMemoryUnitOfWork
     from infrastructure.testing.queries import assert_queries
     from infrastructure.testing.sandbox import SandboxDatabase
@@ -27,10 +29,12 @@ if TYPE_CHECKING:
 __all__ = [
     "BaseInMemoryUnitOfWork",
     "CacheContract",
+    "InMemoryOutbox",
     "InMemoryRepository",
     "InMemoryStore",
     "InMemoryUnitOfWork",
     "MovableClock",
+    "OutboxContract",
     "RepositoryContract",
     "SandboxDatabase",
     "SqlRepositoryContract",
@@ -42,10 +46,12 @@ __all__ = [
 _MODULES = {
     "BaseInMemoryUnitOfWork": "memory",
     "CacheContract": "contracts",
+    "InMemoryOutbox": "memory.outbox",
     "InMemoryRepository": "memory",
     "InMemoryStore": "memory",
     "InMemoryUnitOfWork": "memory.unit_of_work",
     "MovableClock": "clock",
+    "OutboxContract": "contracts",
     "RepositoryContract": "contracts",
     "SandboxDatabase": "sandbox",
     "SqlRepositoryContract": "contracts",

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from infrastructure.database.base_unit_of_work import BaseUnitOfWork
     from infrastructure.database.database import Database
     from infrastructure.database.dialects.templates import Templates
+    from infrastructure.database.outbox import SqlOutbox
     from infrastructure.testing.clock import MovableClock
     from infrastructure.testing.sandbox import Schema
 
@@ -132,6 +133,14 @@ def uow_factory(
 def uow(uow_factory: Callable[..., BaseUnitOfWork]) -> BaseUnitOfWork:
     """A unit of work, not entered."""
     return uow_factory()
+
+
+@pytest.fixture
+def outbox(request: pytest.FixtureRequest) -> SqlOutbox:
+    """What the units of the test have published, as a relay finds it."""
+    from infrastructure.database.outbox import SqlOutbox
+
+    return SqlOutbox(_database_of(request))
 
 
 @pytest.fixture

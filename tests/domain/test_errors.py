@@ -18,7 +18,9 @@ from domain.errors import (
     ConflictError,
     EntityNotFound,
     KitError,
+    MessagingError,
     MultipleEntitiesFound,
+    PublisherUnavailable,
     UniqueViolation,
     ValidationError,
 )
@@ -45,6 +47,7 @@ TREE = {
     "ReadOnlyViolation": "KitError",
     "CacheError": "KitError",
     "MessagingError": "KitError",
+    "PublisherUnavailable": "MessagingError",
     "ExternalServiceError": "KitError",
     "UncommittedChangesWarning": "UserWarning",
 }
@@ -62,6 +65,7 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "MultipleEntitiesFound": ("Person",),
     "ConcurrencyConflict": ("Person", 7),
     "AfterCommitError": ([ValueError("one"), KeyError("two")],),
+    "MessagingError": ("person.joined_team", {"thing": "no JSON can be made of a socket"}),
 } | {name: CONFLICT for name in TREE if name == "ConflictError" or name.endswith("Violation")}
 ARGUMENTS["ReadOnlyViolation"] = ("the unit is read-only",)
 
@@ -165,3 +169,16 @@ def test_a_failed_hook_is_counted_and_named_but_not_quoted() -> None:
     assert "2" in str(error)
     assert "ValueError, KeyError" in str(error)
     assert "secret" not in str(error)
+
+
+def test_an_event_that_can_be_no_message_is_named_with_its_fields() -> None:
+    error = MessagingError("person.joined_team", {"thing": "has no JSON"})
+    assert (error.event, error.errors) == ("person.joined_team", {"thing": "has no JSON"})
+    assert str(error) == "the event person.joined_team cannot be published: thing: has no JSON"
+
+
+def test_a_publisher_that_is_down_says_when_to_try_again_if_it_knows() -> None:
+    error = PublisherUnavailable("the broker is restarting", retry_after=2.5)
+    assert error.retry_after == 2.5
+    assert "the broker is restarting" in str(error)
+    assert PublisherUnavailable("nobody knows").retry_after is None

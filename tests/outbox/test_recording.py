@@ -173,6 +173,23 @@ def test_children_tell_of_themselves(database: Database) -> None:
     assert notes(database) == ["shelf"]
 
 
+def test_children_of_a_deleted_plain_aggregate_tell_of_themselves(database: Database) -> None:
+    with Kitchen(database) as uow:
+        uow.shelves.create(Shelf(name="top", jars=[Jar(content="jam")]))
+        uow.commit()
+    with Kitchen(database, read_only=True) as uow:
+        shelf = uow.shelves.one()
+    shelf.fill("emptied")
+    shelf.jars[0].open()
+    with Kitchen(database) as uow:
+        with pytest.raises(RuntimeError), uow.savepoint():
+            uow.shelves.delete(shelf)
+            raise RuntimeError
+        uow.shelves.delete(shelf)
+        uow.commit()
+    assert [type_ for type_, _ in stored(database)] == ["shelf.filled", "JarOpened"]
+
+
 def test_nothing_is_told_of_what_is_rolled_back(database: Database) -> None:
     plain = filled()
     with Kitchen(database) as uow:

@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 from domain import ALL, Person, where
+from domain.entity import EVENTS
 from domain.errors import (
     EntityNotFound,
     MultipleEntitiesFound,
@@ -253,6 +254,12 @@ class DeletesNothing(People):
 class DeletesOldVersions(People):
     def delete(self, entity_or_id: Any, /) -> None:
         super().delete(getattr(entity_or_id, "id", entity_or_id))
+
+
+class ForgetsWhatAnUpdateTells(People):
+    def update(self, given: Any, /, **changes: Any) -> Any:
+        vars(given).pop(EVENTS, None)
+        return super().update(given, **changes)
 
 
 class GoesOnAfterAFailure(People):

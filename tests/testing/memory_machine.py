@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine
 from sqlalchemy import delete
 
 from domain import ALL, NONE, Person, Team, where
-from domain.errors import KitError, UncommittedChangesWarning, ValidationError
+from domain.errors import KitError, MessagingError, UncommittedChangesWarning, ValidationError
 from infrastructure.database import Database
 from infrastructure.database.clock import Clock
 from infrastructure.database.models.person import PersonModel
@@ -165,8 +165,8 @@ class World:
 
 
 def _told(error: KitError) -> tuple[Any, ...]:
-    names = ("entity", "id", "fields", "constraint")
-    wrong = sorted(error.errors) if isinstance(error, ValidationError) else []
+    names = ("entity", "id", "fields", "constraint", "event")
+    wrong = sorted(error.errors) if isinstance(error, ValidationError | MessagingError) else []
     cause = type(error.__cause__).__name__ if error.__cause__ is not None else None
     return (type(error).__name__, [getattr(error, name, None) for name in names], wrong, cause)
 

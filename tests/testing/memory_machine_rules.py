@@ -6,7 +6,6 @@ from typing import Any
 
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule
-from sqlalchemy.orm import object_session
 
 from domain import Person, Team
 from tests.testing.memory_machine import (
@@ -16,13 +15,13 @@ from tests.testing.memory_machine import (
     LIMITS,
     ORDERS,
     WRONG,
-    Caller,
     Wish,
     World,
     kinds,
     picks,
     wishes,
 )
+from tests.testing.memory_machine_events import Teller
 
 NO_KEYS = [999_999, "x", None, 2**40, 1.0, 1.5, True, "7", (1, 2)]
 FORMS = ["get_all", "first", "one", "count"]
@@ -38,6 +37,12 @@ EVERYDAY = [
     "change_for_the_worse",
     *("delete",) * 3,
     *("delete_by_id",) * 2,
+    *("record",) * 8,
+    *("join",) * 3,
+    *("publish",) * 5,
+    *("try_in_vain",) * 4,
+    "publish_nonsense",
+    "publish_what_is_unfit",
     "ask_for_nonsense",
     "create_nonsense",
     *("settle",) * 4,
@@ -50,7 +55,7 @@ ENDS_OF_PARTS = [*("undo",) * 3, *("release_it",) * 3]
 spoils = st.sampled_from([*(None,) * 9, 5, "x" * 400])
 
 
-class Machine(Caller):
+class Machine(Teller):
     """Creates, finds, changes and deletes."""
 
     @initialize(data=st.data())
@@ -71,11 +76,11 @@ class Machine(Caller):
 
     def _possible(self) -> list[str]:
         if not self.is_open:
-            return ["enter_again", "enter_again", "enter_again", "change"]
+            return ["enter_again", "enter_again", "enter_again", "change", "record"]
         ends = ENDS_OF_PARTS if self.depth else ENDS
         if self.has_failed and self.refused:
             return ends
-        return [*EVERYDAY, *ends, *(["begin_part"] * 2 if self.depth < 3 else [])]
+        return [*EVERYDAY, *ends, *(["begin_part"] * 3 if self.depth < 3 else [])]
 
     # -- blocks --------------------------------------------------------------------------------
 
@@ -120,9 +125,26 @@ class Machine(Caller):
 
     def create(self, data: st.DataObject) -> None:
         at, spoil = self._give(data.draw(wishes)), data.draw(spoils)
+        if data.draw(st.booleans()):
+            self.tell(at, function=data.draw(st.booleans()))
         if spoil is not None:
             self.set(at, "name", spoil)
         self._create(at)
+        self._perhaps_commit(ends=data.draw(st.booleans()))
+
+    def try_in_vain(self, data: st.DataObject) -> None:
+        """What is undone was told to nobody; what is new again is told when it is stored."""
+        self.savepoint()
+        if not self.depth:
+            return
+        at = self._give(data.draw(wishes)._replace(new=True))
+        self.tell(at, function=data.draw(st.booleans()))
+        self._create(at)
+        self.publish(data)
+        self.record(data)
+        self.undo_savepoint()
+        self._create(at)
+        self._perhaps_commit(ends=data.draw(st.booleans()))
 
     def create_many(self, data: st.DataObject) -> None:
         kind, many = data.draw(kinds), data.draw(st.lists(wishes, max_size=4))
@@ -145,11 +167,6 @@ class Machine(Caller):
         # A row of a database is known for ever as one that was stored; a plain object is not.
         if at is not None and (self.is_original(at) or self.is_tracked(at)):
             self._create(at)
-
-    def is_tracked(self, at: int) -> bool:
-        """Whether the unit that is open has it."""
-        row = self.sql.held[at]
-        return not self.is_original(at) and object_session(row) is self.sql.uow._session
 
     def _create(self, at: int) -> None:
         kind = self.kinds[at]
@@ -231,10 +248,6 @@ class Machine(Caller):
         else:
             self.changes.append((at, name, before))
 
-    def is_original(self, at: int) -> bool:
-        """Whether it is what was given, and not what came back."""
-        return not hasattr(type(self.sql.held[at]), "__table__")
-
     def _use_with_changed_original(self, kind: str, ends: bool) -> None:
         if self.is_open and ends:
             self.commit()
@@ -245,7 +258,10 @@ class Machine(Caller):
         at = self.pick(data.draw(picks))
         if at is not None:
             kind = self.kinds[at]
+            if self.is_tracked(at) and not self.has_failed and data.draw(st.booleans()):
+                self.tell(at, function=data.draw(st.booleans()))
             self.both(lambda world: world.repository(kind).delete(world.held[at]))
+            self._perhaps_commit(ends=data.draw(st.booleans()))
 
     def delete_by_id(self, data: st.DataObject) -> None:
         kind = data.draw(kinds)

@@ -6,11 +6,13 @@ from typing import Any, ClassVar
 
 from sqlalchemy import delete, insert
 
-from domain import Person
+from domain import Person, Team
 from infrastructure.database import BaseUnitOfWork, Database
+from infrastructure.database.models.outbox_message import OutboxMessage
 from infrastructure.database.models.person import PersonModel
 from infrastructure.database.models.team import TeamModel
 from infrastructure.testing.contracts import Units
+from infrastructure.testing.memory import BaseInMemoryUnitOfWork, InMemoryStore
 
 TEAMS = range(1, 10)
 
@@ -53,7 +55,15 @@ def units(database: Database, kind: type[BaseUnitOfWork]) -> Units:
     """Makes units on a database that has the teams, and nobody in them."""
     teams = [{"id": number, "name": f"team {number}", "version": 1} for number in TEAMS]
     with database.engine.begin() as connection:
-        connection.execute(delete(PersonModel))
-        connection.execute(delete(TeamModel))
+        for model in (OutboxMessage, PersonModel, TeamModel):
+            connection.execute(delete(model))
         connection.execute(insert(TeamModel), teams)
     return lambda **options: kind(database, **options)
+
+
+def units_in_memory(store: InMemoryStore, kind: type[BaseInMemoryUnitOfWork]) -> Units:
+    """The same in memory."""
+    with kind(store) as uow:
+        uow.repository(Team).create_many([Team(name=f"team {n}", id=n) for n in TEAMS])
+        uow.commit()
+    return lambda **options: kind(store, **options)

@@ -9,7 +9,8 @@ import pytest
 from sqlalchemy import UniqueConstraint, delete, insert
 from sqlmodel import Field
 
-from domain import Person, Team
+from domain import Person
+from domain.ports import Outbox
 from infrastructure.cache import CachePolicy
 from infrastructure.database import (
     BaseRepository,
@@ -21,6 +22,7 @@ from infrastructure.database import (
     own_connection,
     reading,
 )
+from infrastructure.database.models.outbox_message import OutboxMessage
 from infrastructure.database.models.person import PersonModel
 from infrastructure.database.models.team import TeamModel
 from infrastructure.database.repositories.person import SqlPersonRepository
@@ -31,8 +33,10 @@ from infrastructure.testing.contracts import (
     UnitOfWorkContract,
     Units,
 )
+from infrastructure.testing.memory import InMemoryStore
+from infrastructure.testing.memory.unit_of_work import InMemoryUnitOfWork
 from tests.conftest import BACKENDS
-from tests.testing.people import TEAMS, People, units
+from tests.testing.people import TEAMS, People, units, units_in_memory
 
 
 class ConDrawer(Model, table=True):
@@ -55,11 +59,13 @@ class ConLabel(Versioned, Model, table=True):
 
 
 class Labels(BaseUnitOfWork):
+    outbox = OutboxMessage
+
     labels: BaseRepository[ConLabel]
     drawers: BaseRepository[ConDrawer]
 
 
-TABLES: list[Any] = [ConLabel, ConDrawer, PersonModel, TeamModel]
+TABLES: list[Any] = [ConLabel, ConDrawer, PersonModel, TeamModel, OutboxMessage]
 
 
 @pytest.fixture(scope="module", params=BACKENDS)
@@ -133,15 +139,12 @@ class TestSqlCachedPeople(SqlCachedPeople, SqlRepositoryContract[Person]):
 
 class InMemoryPeople(People):
     @pytest.fixture
-    def uow_factory(self) -> Units:
-        from infrastructure.testing.memory import InMemoryStore
-        from infrastructure.testing.memory.unit_of_work import InMemoryUnitOfWork
+    def uow_factory(self, store: InMemoryStore) -> Units:
+        return units_in_memory(store, InMemoryUnitOfWork)
 
-        store = InMemoryStore()
-        with InMemoryUnitOfWork(store) as uow:
-            uow.teams.create_many([Team(name=f"team {number}", id=number) for number in TEAMS])
-            uow.commit()
-        return lambda **options: InMemoryUnitOfWork(store, **options)
+    @pytest.fixture
+    def outbox(self, store: InMemoryStore) -> Outbox:
+        return store.outbox
 
 
 class TestPeopleInMemory(InMemoryPeople, RepositoryContract[Person]):
@@ -163,8 +166,8 @@ class SqlLabels:
     @pytest.fixture
     def uow_factory(self, database: Database) -> Units:
         with database.engine.begin() as connection:
-            connection.execute(delete(ConLabel))
-            connection.execute(delete(ConDrawer))
+            for model in (OutboxMessage, ConLabel, ConDrawer):
+                connection.execute(delete(model))
             connection.execute(insert(ConDrawer), [{"id": number} for number in TEAMS])
         return lambda **options: Labels(database, **options)
 
@@ -201,7 +204,7 @@ def without_shortcuts(monkeypatch: pytest.MonkeyPatch) -> None:
     """As with versions of the libraries whose private parts the kit does not know."""
     monkeypatch.setattr(reading, "tracked", lambda *_: None)
     monkeypatch.setattr(own_connection, "is_logged", lambda _: True)
-    monkeypatch.setattr(edits, "store", lambda *_: False)
+    monkeypatch.setattr(edits, "store", lambda *_: None)
 
 
 @pytest.mark.thorough(6)

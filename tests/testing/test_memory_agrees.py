@@ -10,7 +10,7 @@ from tests.conftest import BACKENDS, MakeDatabase
 from tests.support import machine_settings
 from tests.testing.memory_machine_rules import Machine
 
-EXAMPLES = 50
+EXAMPLES = 80
 SOAK = 500
 STEPS = 30
 

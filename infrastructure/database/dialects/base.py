@@ -175,6 +175,9 @@ class Dialect(ABC):
     busy: ClassVar[type[KitError]] = LockTimeout
     """What to raise if another thread uses an ``exclusive`` database for too long."""
 
+    claims_at: ClassVar[str | None] = "READ COMMITTED"
+    """The isolation level of those who claim messages; None where there is none to ask for."""
+
     row_by_row: ClassVar[bool] = False
     """Whether a statement with many rows writes them one after the other, in their order."""
 

@@ -10,6 +10,7 @@ import weakref
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -46,6 +47,7 @@ class Sandboxed(Dialect):
         "the sandbox of a test serves one unit at a time (committed_database serves many)"
     )
     busy: ClassVar[type[KitError]] = UnitOfWorkError  # to run the unit again would not help
+    claims_at: ClassVar[str | None] = None
 
     def in_memory(self, settings: Settings) -> bool:
         return False  # a copy in a forked child would not be what the parent looks at
@@ -66,6 +68,9 @@ class Sandboxed(Dialect):
         if isolation_level is not None:
             raise UnitOfWorkError(_ISOLATION)
         return {READ_ONLY: True} if read_only else {}
+
+    def time_of(self, connection: Connection) -> datetime | None:
+        return None  # the clock of the test moves, and that of a server does not
 
     def transaction_of(self, connection: Connection) -> object:
         return None

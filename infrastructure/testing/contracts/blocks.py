@@ -22,6 +22,7 @@ from domain.errors import (
 )
 from domain.ports import UnitOfWork
 from infrastructure.testing.contracts.subject import E, Stop, Subject, id_of, values_of
+from infrastructure.testing.contracts.telling import Told
 
 T = TypeVar("T")
 
@@ -32,6 +33,7 @@ USES: dict[str, Callable[[UnitOfWork], object]] = {
     "commit": lambda uow: uow.commit(),
     "rollback": lambda uow: uow.rollback(),
     "savepoint": lambda uow: uow.savepoint().__enter__(),
+    "publish": lambda uow: uow.publish(Told(text="too early, or too late")),
     "after_commit": lambda uow: uow.after_commit(int),
     "__exit__": lambda uow: uow.__exit__(None, None, None),
 }
@@ -239,6 +241,7 @@ class BlocksContract(Subject[E]):
                 kept.get_all,
                 lambda: kept.create(self.make(4)),
                 lambda: uow.savepoint().__enter__(),
+                lambda: uow.publish(Told(text="refused")),
                 uow.commit,
             ]
             for use in refused:

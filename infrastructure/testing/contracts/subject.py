@@ -10,7 +10,8 @@ from typing import Any, ClassVar, Generic, NoReturn, TypeVar, cast
 
 import pytest
 
-from domain.ports import Repository, UnitOfWork
+from domain.messages import Message
+from domain.ports import Outbox, Repository, UnitOfWork
 from domain.specification import Field, Specification, where
 
 E = TypeVar("E")
@@ -43,7 +44,8 @@ class Subject(Generic[E]):
     ``repository`` and ``make`` are required. Of the others, each that is missing
     skips the tests that need it. The storage comes from a fixture
     ``uow_factory``, and the plugin has one; a class for another storage
-    overrides it, with one that returns something like ``Units``. The storage
+    overrides it, with one that returns something like ``Units``. So it is with
+    the fixture ``outbox``, where the units put what they publish. The storage
     has none of these entities at first. What they refer to is stored by that
     fixture, or by another of the class.
     """
@@ -67,6 +69,7 @@ class Subject(Generic[E]):
     """Whether an entity that was changed meanwhile is refused."""
 
     units: Units
+    messages: Outbox
     _walks: list[Generator[Any, None, None]]
 
     def repository(self, uow: Any, /) -> Repository[E]:
@@ -88,14 +91,14 @@ class Subject(Generic[E]):
     # -- for the tests ---------------------------------------------------------------------
 
     @pytest.fixture(autouse=True)
-    def _take_units(self, uow_factory: Units) -> Iterator[None]:
-        with self.using(uow_factory):
+    def _take_units(self, uow_factory: Units, outbox: Outbox) -> Iterator[None]:
+        with self.using(uow_factory, outbox):
             yield
 
     @contextmanager
-    def using(self, units: Units) -> Iterator[None]:
+    def using(self, units: Units, outbox: Outbox) -> Iterator[None]:
         """Where the tests may be called; its end leaves the units in which one has failed."""
-        self.units, self._walks = units, []
+        self.units, self.messages, self._walks = units, outbox, []
         try:
             yield
         finally:
@@ -162,6 +165,12 @@ class Subject(Generic[E]):
         """The fields of a stored entity: asked in a unit of its own."""
         with self.units(read_only=True) as uow:
             return values_of(self.repository(uow).require(id))
+
+    def published(self) -> list[Message]:
+        """What was published since this was asked last, in that order. No unit may be open."""
+        claim = self.messages.claim(1000, lease=60.0)
+        self.messages.settle(claim, sent=[message.id for message in claim.messages])
+        return [*claim.messages]
 
     def changed(self, entity: E) -> dict[str, Any]:
         """Change an entity; the fields that have other values now."""

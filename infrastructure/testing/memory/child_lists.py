@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from domain.errors import ValidationError
 from infrastructure.database.aggregates import refuse_twice
-from infrastructure.database.models.child_rows import as_list, row_of
+from infrastructure.database.models.child_rows import as_list, row_of, taken_from
 from infrastructure.database.models.children import ChildrenInfo
 from infrastructure.testing.memory.constraints import Row
 from infrastructure.testing.memory.images import Image
@@ -90,6 +90,8 @@ class ChildList:
 
     def _adopt(self, child: Any, root: Image, write: Write, now: datetime) -> Image:
         row = child if isinstance(child, self.info.model) else row_of(self.info, child)
+        if row is child and (adopted := taken_from(row)) is not None:
+            write.adopted.append((adopted.original, row))
         draft = self.kind.draft(row, child)
         draft.values |= self.links_to(root.row)
         return plan_insert(self.kind, draft, child, write, now)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -76,7 +75,7 @@ class DataclassKind(Kind):
             raise self._wrong_type(given)
         if known(given) is not None:
             raise UnitOfWorkError(f"this {self.entity} was created already in this unit")
-        held = {name: copy.deepcopy(getattr(given, name)) for name in self.fields}
+        held = {name: own(getattr(given, name)) for name in self.fields}
         fields = dataclasses.fields(self.domain)
         made = self.domain(**{field.name: held[field.name] for field in fields if field.init})
         for field in fields:
@@ -135,6 +134,10 @@ class DataclassKind(Kind):
         for one, other in zip(nameless, named, strict=False):
             object.__setattr__(one, "id", other.id)
         return lambda: _take_ids(new)
+
+    def parts(self, entity: Any) -> Iterator[Any]:
+        yield entity
+        yield from _members(entity, self.fields)
 
     def release(self, entity: Any, *, generated: bool) -> None:
         if generated:

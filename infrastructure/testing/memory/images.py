@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from domain.entity import EVENTS
 from infrastructure.testing.memory.constraints import Row
+from infrastructure.testing.memory.recorded import taken_from
 
 if TYPE_CHECKING:
     from infrastructure.testing.memory.kinds import Kind
@@ -39,6 +41,16 @@ class Image:
             for image in images:
                 yield from image.family()
 
+    def has_recorded(self) -> bool:
+        """Whether there is something to publish."""
+        return any(EVENTS in one.__dict__ for one in self.kind.bearers(self.entity))
+
+    def forget_recorded(self) -> None:
+        """It is undone, and not to be published any more."""
+        for image in self.family():
+            for one in image.kind.parts(image.entity):
+                taken_from(one)
+
     def snapshot(self) -> Snapshot:
         """What can be gone back to."""
         return Snapshot(self, self.row, {n: [*map(_snap, of)] for n, of in self.children.items()})
@@ -62,6 +74,7 @@ class Snapshot(NamedTuple):
             for name, snapshots in self.children.items()
         }
         self.image.kind.write(self.image)
+        self.image.forget_recorded()
 
 
 def label_of(kind: Kind, key: tuple[Any, ...]) -> str:

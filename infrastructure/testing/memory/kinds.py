@@ -44,6 +44,9 @@ class Write:
 
     inserts: list[tuple[Kind, dict[str, Any], Image]] = field(default_factory=list)
     deletes: list[Image] = field(default_factory=list)
+    adopted: list[tuple[Any, Any]] = field(default_factory=list)
+    """Objects of which rows were made when they were put into a list, and these rows."""
+
     finish: list[Callable[[], None]] = field(default_factory=list)
     """What remains to be done once all is written."""
 
@@ -114,6 +117,14 @@ class Kind(ABC):
     @abstractmethod
     def identify(self, given: Any, image: Image, *, generated: bool) -> Callable[[], None]:
         """Give an original what identifies its row; what takes that away again."""
+
+    def parts(self, entity: Any) -> Iterator[Any]:
+        """An entity, and those that are stored inside of its row."""
+        yield entity
+
+    def bearers(self, entity: Any) -> Iterator[Any]:
+        """An entity, and all that belong to it: whatever may have recorded something."""
+        yield from self.parts(entity)
 
     @abstractmethod
     def release(self, entity: Any, *, generated: bool) -> None:

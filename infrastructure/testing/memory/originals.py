@@ -9,29 +9,53 @@ from typing import Any, NamedTuple
 from domain.errors import UnitOfWorkError
 from infrastructure.testing.memory.images import Image, label_of
 from infrastructure.testing.memory.kinds import Kind
+from infrastructure.testing.memory.recorded import numbers_of
 
 _RECENT = 64
 
 
-class Original(NamedTuple):
-    """An object, the image of what was made of it, and what it held then."""
+class Seen:
+    """What an object held, and what it had recorded, at some moment."""
 
-    given: Any
-    image: Image
-    held: Any
-
-
-class Late(NamedTuple):
-    """An object of a transaction that has ended, and what it held then."""
-
-    entity: Any
-    kind: Kind
-    label: str
-    held: Any
+    def __init__(self, kind: Kind, entity: Any) -> None:
+        self._kind = kind
+        self._entity = entity
+        self._held = kind.held(entity)
+        self._recorded = frozenset(numbers_of(kind.bearers(entity)))
 
     @property
     def is_changed(self) -> bool:
-        return bool(self.kind.held(self.entity) != self.held)
+        """Whether somebody has changed it; what was published of it since is no change."""
+        recorded = frozenset(numbers_of(self._kind.bearers(self._entity)))
+        return self._kind.held(self._entity) != self._held or not recorded <= self._recorded
+
+    def anew(self) -> Seen:
+        """What it is now."""
+        return Seen(self._kind, self._entity)
+
+
+class Original(NamedTuple):
+    """An object, the image of what was made of it, and what it was then."""
+
+    given: Any
+    image: Image
+    seen: Seen
+
+
+class Late(NamedTuple):
+    """An object of a transaction that has ended, and what it was then."""
+
+    entity: Any
+    label: str
+    seen: Seen
+
+    @property
+    def is_changed(self) -> bool:
+        return self.seen.is_changed
+
+    def anew(self) -> Late:
+        """What is done to it from now on is a change."""
+        return self._replace(seen=self.seen.anew())
 
 
 class Originals:
@@ -43,7 +67,7 @@ class Originals:
 
     def add(self, given: Any, image: Image) -> None:
         """From now on the object must not change."""
-        self._known[id(given)] = Original(given, image, image.kind.held(given))
+        self._known[id(given)] = Original(given, image, Seen(image.kind, given))
 
     def forget_late(self, given: Any) -> None:
         """It is given again: what became of it in an earlier transaction counts no more."""
@@ -68,8 +92,8 @@ class Originals:
 
     def settle(self) -> None:
         """After a commit: they are not to be changed any more."""
-        for key, (given, image, held) in self._known.items():
-            self._late[key] = Late(given, image.kind, label_of(image.kind, image.key), held)
+        for key, (given, image, seen) in self._known.items():
+            self._late[key] = Late(given, label_of(image.kind, image.key), seen)
         self._known.clear()
 
     def forget(self) -> None:
@@ -82,8 +106,8 @@ class Originals:
 
 
 def _check(originals: Iterable[Original]) -> None:
-    for given, image, held in originals:
-        if image.kind.held(given) != held:
+    for _, image, seen in originals:
+        if seen.is_changed:
             raise UnitOfWorkError(
                 f"{image.label}: the object given to the repository was changed afterwards; "
                 "change the one that it returned"

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from domain.entity import next_number
 from domain.errors import (
     ConcurrencyConflict,
     ConflictError,
@@ -15,12 +16,16 @@ from domain.errors import (
     ReadOnlyViolation,
     UnitOfWorkError,
 )
+from domain.event import Event
+from domain.messages import Message
 from infrastructure.database import open_units
 from infrastructure.database.failing import Failing
 from infrastructure.database.guards import guarded
 from infrastructure.database.keys import bare
+from infrastructure.database.payloads import message_of
 from infrastructure.testing.memory import writing
 from infrastructure.testing.memory.constraints import Row
+from infrastructure.testing.memory.images import Image
 from infrastructure.testing.memory.kinds import Kind, Write
 from infrastructure.testing.memory.ordering import in_order
 from infrastructure.testing.memory.state import Key, State
@@ -74,11 +79,11 @@ class MemorySession(Failing):
 
     def has_unsaved(self) -> bool:
         """Whether leaving now would lose writes."""
-        return self.wrote or self.is_changed()
+        return self.wrote or bool(self.tracking.journal) or self.is_changed()
 
     def is_changed(self) -> bool:
         """Whether there is something that a flush would write."""
-        return bool(self.tracking.changed())
+        return bool(self.tracking.changed()) or self.tracking.has_recorded()
 
     def refuse_lost_changes(self) -> None:
         """Raise if an entity of an earlier transaction was changed."""
@@ -97,11 +102,22 @@ class MemorySession(Failing):
         self.refuse_lost_changes()
         self.flush()
         self.check()
+        messages = self._messages()
         self.tracking.settle()
         if self.wrote:
             self.database.committed = self.state
+        self.database.post(messages)
         self._end()
+        self.database.deliver()
         return ()
+
+    def _messages(self) -> list[Message]:
+        now = self.database.clock()
+        try:
+            return [message_of(event, now) for event in self.tracking.journal.in_order()]
+        except Exception as error:
+            self.fail(error)
+            raise
 
     def finish_reading(self) -> None:
         """End the transaction of a read-only unit; there is nothing to store."""
@@ -161,14 +177,20 @@ class MemorySession(Failing):
 
     # -- statements --------------------------------------------------------------------------
 
+    def _publish(self, event: Event) -> None:
+        self.tracking.journal.add(next_number(), event)
+
+    publish = guarded(_publish)
+    """Tell others of this with the commit."""
+
     def flush(self) -> None:
         """Validate, then write what was changed."""
-        if self.tracking.changed():
+        if self.is_changed():
             self._flush_guarded()
 
     def _flush(self) -> None:
         changed = self.tracking.changed()
-        if not changed:
+        if not changed and not self.tracking.has_recorded():
             return
         if self.read_only:
             raise ReadOnlyViolation("the unit is read-only; open a writing one: UnitOfWork()")
@@ -177,6 +199,19 @@ class MemorySession(Failing):
         for image in changed:
             image.kind.plan(image, write, now)
         self._write(lambda: writing.flush(self, write))
+        for original, row in write.adopted:
+            self.tracking.journal.move(original, row)
+        self._collect(write.deletes)
+
+    def _collect(self, gone: Iterable[Image], given: Iterable[Any] = ()) -> None:
+        """Publish what was recorded by what is written."""
+        try:
+            self.tracking.collect(gone)
+            for one in given:
+                self.tracking.journal.collect(one, returns=True)
+        except Exception as error:
+            self.fail(error)
+            raise
 
     _flush_guarded = guarded(_flush)
 
@@ -237,6 +272,7 @@ class MemorySession(Failing):
         if not tracked:
             self._refuse_stale(kind, given, row)
         self._write(lambda: writing.delete(self, kind, row))
+        self._collect((), kind.bearers(given) if kind.is_entity(given) else ())
 
     delete = guarded(_delete)
     """Remove an entity, or the one with an id."""

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 import threading
+from collections import deque
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
 from domain.errors import ValidationError
-from infrastructure.database.clock import Clocked
+from domain.messages import Message
+from infrastructure.database.clock import Clock, Clocked
 from infrastructure.testing.memory.constraints import Token
 from infrastructure.testing.memory.kinds import Kind
+from infrastructure.testing.memory.outbox import InMemoryOutbox
 from infrastructure.testing.memory.state import State
 
 
@@ -21,7 +24,7 @@ class InMemoryStore(Clocked):
     One unit at a time writes: another waits up to ``busy_timeout`` seconds for it,
     and then raises ``LockTimeout``. Readers wait for nobody, and see what was
     committed when they began. Generated ids are 1, 2, 3…, and none is given
-    twice, also after a rollback.
+    twice, also after a rollback. What units publish is in ``outbox``.
     """
 
     exclusive = False
@@ -44,6 +47,9 @@ class InMemoryStore(Clocked):
         self._writing = threading.Lock()
         self._registering = threading.Lock()
         self._ids: dict[Token, int] = {}
+        self.outbox = InMemoryOutbox(clock=_ClockOf(self))
+        self._posted: deque[list[Message]] = deque()
+        self._delivering = threading.RLock()
 
     def register(self, kind: Kind) -> Kind:
         """Keep entities of this kind; those of one domain class are kept in one way."""
@@ -73,6 +79,16 @@ class InMemoryStore(Clocked):
         """Let another one write."""
         self._writing.release()
 
+    def post(self, messages: list[Message]) -> None:
+        """These belong to what is committed; said by the one who writes, so in that order."""
+        self._posted.append(messages)
+
+    def deliver(self) -> None:
+        """Put what was posted into the outbox. It wakes others, who may begin to write."""
+        with self._delivering:
+            while self._posted:
+                self.outbox.add(self._posted.popleft())
+
     def next_id(self, token: Token) -> int:
         """An id that nobody has had."""
         self._ids[token] = self._ids.get(token, 0) + 1
@@ -82,3 +98,19 @@ class InMemoryStore(Clocked):
         """Somebody has this one, so that it is not given to another."""
         if isinstance(id, int):
             self._ids[token] = max(self._ids.get(token, 0), id)
+
+
+class _ClockOf(Clock):
+    """The clock of a store, whichever it has at the moment."""
+
+    def __init__(self, store: Clocked) -> None:
+        super().__init__()
+        self._store = store
+
+    def __call__(self) -> datetime:
+        """What time it is: aware, in UTC."""
+        return self._store.clock()
+
+    def monotonic(self) -> float:
+        """Seconds since some moment; never set back."""
+        return self._store.clock.monotonic()

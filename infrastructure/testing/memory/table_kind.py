@@ -202,6 +202,12 @@ class TableKind(Kind):
 
         return take_back
 
+    def bearers(self, entity: Any) -> Iterator[Any]:
+        yield entity
+        for name, of in self.lists.items():
+            for child in entity.__dict__.get(name) or ():
+                yield from of.kind.bearers(child)
+
     def release(self, entity: Any, *, generated: bool) -> None:
         if isinstance(entity, SQLModel):
             make_transient(entity)

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 from infrastructure.testing.memory.constraints import Row, Token
 from infrastructure.testing.memory.images import Image, Snapshot
 from infrastructure.testing.memory.kinds import Kind
-from infrastructure.testing.memory.originals import Late, Originals
+from infrastructure.testing.memory.originals import Late, Originals, Seen
+from infrastructure.testing.memory.recorded import Journal
 from infrastructure.testing.memory.state import Key, State
 
 Place = tuple[Token, bool, Key]
@@ -35,6 +36,7 @@ class Tracking:
         self._by_object: dict[int, Image] = {}
         self._given: weakref.WeakValueDictionary[Any, Any] = weakref.WeakValueDictionary()
         self._undoings: list[Callable[[], None]] = []
+        self.journal = Journal(self.on_undo)
         self._born: list[Image] = []
         self._deleted: list[Image] = []
         self._doomed: list[Image] = []
@@ -42,6 +44,8 @@ class Tracking:
         self._gone: list[Image] = []
         """Whose rows are deleted for good."""
         self._settled: list[Late] = []
+        self._given_up: list[Late] = []
+        """The same, until the statement that failed is undone."""
         self._marks: list[Mark] = []
         self._first: dict[int, tuple[Image, Row]] = {}
 
@@ -100,6 +104,21 @@ class Tracking:
     def changed(self) -> list[Image]:
         """Those of which a flush would write something."""
         return [image for image in self._images.values() if image.kind.is_changed(image)]
+
+    def has_recorded(self) -> bool:
+        """Whether a flush would find something to publish."""
+        return any(image.has_recorded() for image in self._images.values())
+
+    def collect(self, gone: Iterable[Image]) -> None:
+        """Publish what was recorded, now that all are written; by those that are gone, too.
+
+        After a rollback only what was new can be stored again, so only that gets it back.
+        """
+        born = {id(image) for image in self._born}
+        for root in (*self._images.values(), *gone):
+            for image in root.family():
+                for one in image.kind.parts(image.entity):
+                    self.journal.collect(one, returns=id(image) in born)
 
     def note_written(self, image: Image) -> None:
         """Remember what was stored before: a rollback gives the version back."""
@@ -163,13 +182,13 @@ class Tracking:
         """After a commit: what was loaded keeps its values, and must not be changed any more."""
         self.originals.settle()
         self._gone += self._deleted
-        self._settle(self._images.values())
+        self._settled += map(_late, self._images.values())
         self._clear()
 
     def give_up(self) -> None:
         """After a statement failed: a change from now on is one of a transaction that has ended."""
         born = {id(image) for image in self._born}
-        self._settle(image for image in self._images.values() if id(image) not in born)
+        self._given_up = [_late(image) for image in self._images.values() if id(image) not in born]
         self._images.clear()
         self._by_object.clear()
 
@@ -184,31 +203,36 @@ class Tracking:
                 image.kind.bear(image.entity, row)
         self._settled = [late for late in self._settled if id(late.entity) not in doomed]
         ended = {id(one): one for one in (*self._images.values(), *self._doomed)}
-        self._settle(image for key, image in ended.items() if key not in born)
+        late = [one for one in self._given_up if id(one.entity) not in doomed]
+        late += [_late(image) for key, image in ended.items() if key not in born]
+        changed = [one.is_changed for one in late]
         self._undo(0)
+        for one, is_changed in zip(late, changed, strict=True):
+            self._settled.append(one if is_changed else one.anew())
         self.originals.forget()
         self._clear()
-
-    def _settle(self, images: Iterable[Image]) -> None:
-        self._settled += [
-            Late(image.entity, image.kind, image.label, image.kind.held(image.entity))
-            for image in images
-        ]
 
     def _clear(self) -> None:
         self._images.clear()
         self._by_object.clear()
         self._given.clear()
         self._undoings.clear()
+        self.journal.clear()
         self._deleted.clear()
         self._doomed.clear()
         self._born.clear()
         self._first.clear()
+        self._given_up.clear()
 
     def changed_late(self) -> list[str]:
         """What to call those of earlier transactions that were changed since."""
         settled = [late.label for late in self._settled if late.is_changed]
         return settled + self.originals.changed_late()
+
+
+def _late(image: Image) -> Late:
+    image.forget_recorded()
+    return Late(image.entity, image.label, Seen(image.kind, image.entity))
 
 
 def _is_row(image: Image) -> bool:

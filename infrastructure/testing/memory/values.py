@@ -10,14 +10,20 @@ from enum import Enum
 from typing import Any, cast
 from uuid import UUID
 
-from domain.entity import Entity
+from domain.entity import EVENTS, Entity
 
 _IMMUTABLE = (str, bytes, int, float, Decimal, UUID, date, time, timedelta, Enum, type(None))
 
 
 def own(value: Any) -> Any:
-    """A value that nobody else can change."""
-    return value if isinstance(value, _IMMUTABLE) else copy.deepcopy(value)
+    """A value that nobody else can change. Entities in it have recorded nothing."""
+    if isinstance(value, _IMMUTABLE):
+        return value
+    copied = copy.deepcopy(value)
+    for one in copied if isinstance(copied, list) else ():
+        if isinstance(one, Entity):
+            one.__dict__.pop(EVENTS, None)
+    return copied
 
 
 def same(left: Any, right: Any) -> bool:

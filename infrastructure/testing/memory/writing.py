@@ -71,6 +71,8 @@ def _pair(session: MemorySession, image: Image, draft: Draft) -> None:
     if not kind.is_entity(given):
         return
     session.tracking.on_undo(kind.identify(given, image, generated=draft.generated))
+    for original, entity in zip(kind.bearers(given), kind.bearers(image.entity), strict=False):
+        session.tracking.journal.move(original, entity)
     for name, children in draft.children.items():
         held = given.__dict__.get(name) or ()
         for child, of, original in zip(image.children[name], children, held, strict=False):
@@ -146,6 +148,7 @@ def _insert_child(
         session.state.update(kind, values)
     else:
         session.state.insert(kind, [values])
+    session.tracking.is_born(image)
     session.wrote = True
     kind.link(image)
     kind.write(image)
