@@ -36,6 +36,7 @@ check: $(VENV)/.check ## lint, format, types, import directions, drift, length o
 bench: $(VENV)/.bench ## compare with what else one would use
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.cache
+	$(BIN)/python -m benchmarks.external_services
 
 soak: $(VENV)/.test ## run the tests at full size
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --soak

@@ -22,7 +22,13 @@
     ├── CacheError
     ├── MessagingError(event, errors)                an event that cannot become a message
     │   └── PublisherUnavailable(retry_after)
-    └── ExternalServiceError
+    └── ExternalServiceError(service, outcome)       a remote service did not do what it was asked
+        ├── ServiceUnavailable                       no connection, a lost one, or a 5xx
+        ├── ServiceTimeout                           no answer in time
+        ├── Throttled(retry_after)                   too many requests: ask again later
+        ├── CircuitOpen(retry_after)                 it failed too often; nothing was sent
+        ├── Rejected(status, problem)                it answered, and refused
+        └── BadResponse(errors)                      it answered what cannot be understood
 
 ``UncommittedChangesWarning`` stands beside them. ``entity`` is always the name
 of the domain class. Messages hold no values of fields, keys excepted.
@@ -31,7 +37,12 @@ of the domain class. Messages hold no values of fields, keys excepted.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
+
+from domain.problem import Problem
+
+Outcome = Literal["not_executed", "unknown", "executed"]
+"""What became of a request to a remote service, as far as its caller can know."""
 
 
 class KitError(Exception):
@@ -210,7 +221,89 @@ class PublisherUnavailable(MessagingError):
 
 
 class ExternalServiceError(KitError):
-    """A remote service could not be reached, or refused."""
+    """A remote service could not be reached, or refused.
+
+    ``outcome`` says what became of the request: ``not_executed`` may be repeated
+    without harm, ``executed`` was done although the answer is lost, and ``unknown``
+    is either. It counts for all ``attempts``, which took ``elapsed`` seconds.
+    ``status`` is that of the answer and ``problem`` what it says of itself, where
+    there is an answer. No header, query or credential is in it; a path is.
+    """
+
+    def __init__(
+        self,
+        reason: str,
+        *,
+        service: str = "the service",
+        method: str = "",
+        path: str = "",
+        attempts: int = 0,
+        elapsed: float = 0.0,
+        outcome: Outcome = "unknown",
+        status: int | None = None,
+        problem: Problem | None = None,
+    ) -> None:
+        self.reason = reason
+        self.service = service
+        self.method = method
+        self.path = path
+        self.attempts = attempts
+        self.elapsed = elapsed
+        self.outcome: Outcome = outcome
+        self.status = status
+        self.problem = problem
+        asked = f"{method} {path}: " if method else ""
+        tries = "1 attempt" if attempts == 1 else f"{attempts} attempts"
+        super().__init__(
+            f"{service}: {asked}{reason} ({tries}, {elapsed:.2f} s, {outcome.replace('_', ' ')})"
+        )
+
+
+class ServiceUnavailable(ExternalServiceError):
+    """No connection, one that was lost, or an answer of 5xx: it may work later."""
+
+
+class ServiceTimeout(ExternalServiceError):
+    """There was no answer in time."""
+
+
+class Throttled(ExternalServiceError):
+    """The service wants to be asked less often.
+
+    ``retry_after`` is when to ask again, in seconds from now, or None if it did not say.
+    """
+
+    def __init__(self, reason: str, *, retry_after: float | None = None, **facts: Any) -> None:
+        super().__init__(reason, **facts)
+        self.retry_after = retry_after
+
+
+class CircuitOpen(ExternalServiceError):
+    """The service failed too often, so this request was not sent.
+
+    ``retry_after`` is when one will be let through again, in seconds from now.
+    """
+
+    def __init__(self, reason: str, *, retry_after: float | None = None, **facts: Any) -> None:
+        super().__init__(reason, **facts)
+        self.retry_after = retry_after
+
+
+class Rejected(ExternalServiceError):
+    """The service understood, and refused: ``status`` says how, ``problem`` perhaps why."""
+
+
+class BadResponse(ExternalServiceError):
+    """The answer cannot be understood: no HTTP, no JSON, too long, or another form.
+
+    ``errors`` maps fields of the answer to what is wrong with them; there are no values in it.
+    """
+
+    def __init__(
+        self, reason: str, *, errors: Mapping[str, str] | None = None, **facts: Any
+    ) -> None:
+        super().__init__(reason, **facts)
+        self.errors = dict(errors or {})
 
 
 class UncommittedChangesWarning(UserWarning):

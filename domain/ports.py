@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 from uuid import UUID
@@ -287,4 +288,38 @@ class Outbox(Protocol):
 
     def subscribe(self, wake: Callable[[], object], /) -> Callable[[], None]:
         """Call it when messages were stored in this process; gives what ends that."""
+        ...
+
+
+@dataclass(frozen=True)
+class DirectoryMember:
+    """Somebody in a directory. ``key`` stays the same when name and address change."""
+
+    key: str
+    name: str
+    email: str
+
+
+@dataclass(frozen=True)
+class DirectoryTeam:
+    """A team in a directory, and the keys of its members."""
+
+    key: str
+    name: str
+    members: tuple[str, ...] = ()
+
+
+class TeamDirectory(Protocol):
+    """Who belongs to an organisation and to which of its teams, as another system knows it.
+
+    Every method raises an ``ExternalServiceError`` if that system does not answer,
+    and ``Rejected`` if it knows no such organisation, or does not show it.
+    """
+
+    def members(self, organisation: str, /) -> list[DirectoryMember]:
+        """All members of the organisation, in the same order each time."""
+        ...
+
+    def teams(self, organisation: str, /) -> list[DirectoryTeam]:
+        """All teams of the organisation, in the same order each time."""
         ...

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 _BLOCK = re.compile(r"(?:<!-- (?P<marker>.+?) -->\n)?```python\n(?P<code>.*?)```\n", re.DOTALL)
-_ABSENT_YET = {"MessagingError", "ExternalServiceError"}
+_ABSENT_YET = {"MessagingError", "PublisherUnavailable"}
 
 
 class Block(NamedTuple):

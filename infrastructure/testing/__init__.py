@@ -25,6 +25,13 @@ if TYPE_CHECKING:
     from infrastructure.testing.memory.unit_of_work import InMemoryUnitOfWork
     from infrastructure.testing.queries import assert_queries
     from infrastructure.testing.sandbox import SandboxDatabase
+    from infrastructure.testing.scripted_services import (
+        LostConnection,
+        NoAnswer,
+        NoConnection,
+        Reply,
+        ScriptedTransport,
+    )
 
 __all__ = [
     "BaseInMemoryUnitOfWork",
@@ -33,10 +40,15 @@ __all__ = [
     "InMemoryRepository",
     "InMemoryStore",
     "InMemoryUnitOfWork",
+    "LostConnection",
     "MovableClock",
+    "NoAnswer",
+    "NoConnection",
     "OutboxContract",
+    "Reply",
     "RepositoryContract",
     "SandboxDatabase",
+    "ScriptedTransport",
     "SqlRepositoryContract",
     "UnitOfWorkContract",
     "assert_queries",
@@ -50,10 +62,15 @@ _MODULES = {
     "InMemoryRepository": "memory",
     "InMemoryStore": "memory",
     "InMemoryUnitOfWork": "memory.unit_of_work",
+    "LostConnection": "scripted_services",
     "MovableClock": "clock",
+    "NoAnswer": "scripted_services",
+    "NoConnection": "scripted_services",
     "OutboxContract": "contracts",
+    "Reply": "scripted_services",
     "RepositoryContract": "contracts",
     "SandboxDatabase": "sandbox",
+    "ScriptedTransport": "scripted_services",
     "SqlRepositoryContract": "contracts",
     "UnitOfWorkContract": "contracts",
     "assert_queries": "queries",

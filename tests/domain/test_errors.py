@@ -14,6 +14,7 @@ import pytest
 from domain import errors
 from domain.errors import (
     AfterCommitError,
+    BadResponse,
     ConcurrencyConflict,
     ConflictError,
     EntityNotFound,
@@ -21,9 +22,12 @@ from domain.errors import (
     MessagingError,
     MultipleEntitiesFound,
     PublisherUnavailable,
+    ServiceUnavailable,
+    Throttled,
     UniqueViolation,
     ValidationError,
 )
+from domain.problem import Problem
 
 TREE = {
     "KitError": "Exception",
@@ -49,6 +53,12 @@ TREE = {
     "MessagingError": "KitError",
     "PublisherUnavailable": "MessagingError",
     "ExternalServiceError": "KitError",
+    "ServiceUnavailable": "ExternalServiceError",
+    "ServiceTimeout": "ExternalServiceError",
+    "Throttled": "ExternalServiceError",
+    "CircuitOpen": "ExternalServiceError",
+    "Rejected": "ExternalServiceError",
+    "BadResponse": "ExternalServiceError",
     "UncommittedChangesWarning": "UserWarning",
 }
 
@@ -182,3 +192,30 @@ def test_a_publisher_that_is_down_says_when_to_try_again_if_it_knows() -> None:
     assert error.retry_after == 2.5
     assert "the broker is restarting" in str(error)
     assert PublisherUnavailable("nobody knows").retry_after is None
+
+
+def test_an_error_of_a_service_says_what_was_asked_how_often_and_what_became_of_it() -> None:
+    error = ServiceUnavailable(
+        "the connection was refused",
+        service="api.example.com",
+        method="GET",
+        path="/v1/people/1",
+        attempts=3,
+        elapsed=1.234,
+        outcome="not_executed",
+    )
+    assert str(error) == (
+        "api.example.com: GET /v1/people/1: the connection was refused "
+        "(3 attempts, 1.23 s, not executed)"
+    )
+    assert (error.attempts, error.elapsed, error.outcome) == (3, 1.234, "not_executed")
+    assert (error.status, error.problem) == (None, None)
+
+
+def test_what_only_some_errors_of_a_service_know_survives_pickling() -> None:
+    problem = Problem(title="Too many", status=429, extensions={"limit": 5})
+    throttled = Throttled("too many", retry_after=3.5, status=429, problem=problem, attempts=1)
+    again = pickle.loads(pickle.dumps(throttled))
+    assert (again.retry_after, again.status, again.problem) == (3.5, 429, problem)
+    bad = BadResponse("does not fit", errors={"age": "must be a number"}, outcome="executed")
+    assert pickle.loads(pickle.dumps(bad)).errors == {"age": "must be a number"}
