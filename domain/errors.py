@@ -36,9 +36,10 @@ of the domain class. Messages hold no values of fields, keys excepted.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
+from domain.messages import Delivery
 from domain.problem import Problem
 
 Outcome = Literal["not_executed", "unknown", "executed"]
@@ -211,12 +212,20 @@ class MessagingError(KitError):
 class PublisherUnavailable(MessagingError):
     """No message can be published at present, whichever it is; none counts as tried.
 
-    ``retry_after`` is in seconds, or None if nobody knows.
+    ``retry_after`` is in seconds, or None if nobody knows. ``delivered`` is what became
+    of the first ones of a batch, before it was so.
     """
 
-    def __init__(self, reason: str, *, retry_after: float | None = None) -> None:
+    def __init__(
+        self,
+        reason: str,
+        *,
+        retry_after: float | None = None,
+        delivered: Sequence[Delivery] = (),
+    ) -> None:
         super().__init__("", {})
         self.retry_after = retry_after
+        self.delivered = tuple(delivered)
         self.args = (f"nothing can be published at present: {reason}",)
 
 

@@ -229,8 +229,8 @@ class MessagePublisher(Protocol):
     def publish(self, messages: Sequence[Message], /) -> Sequence[Delivery]:
         """Try each of them once, and say what became of each, in the same order.
 
-        No two of them have the same key. Raises ``PublisherUnavailable`` if nothing can
-        be published at present. After any other exception it is not known of any of
+        No two of them have the same key. Raises ``PublisherUnavailable`` if nothing more
+        can be published at present. After any other exception it is not known of any of
         them whether it has arrived.
         """
         ...

@@ -13,6 +13,7 @@ from infrastructure.external_services.hooks import (
 from infrastructure.external_services.policy import BreakerPolicy, RequestPolicy
 from infrastructure.external_services.responses import ApiResponse
 from infrastructure.external_services.retrying import Pause
+from infrastructure.external_services.webhooks import WebhookPublisher
 
 __all__ = [
     "ApiClient",
@@ -29,4 +30,5 @@ __all__ = [
     "RequestPolicy",
     "RetryPlanned",
     "Transport",
+    "WebhookPublisher",
 ]

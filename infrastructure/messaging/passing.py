@@ -78,16 +78,17 @@ class Passing:
         self._alone = max(0, self._alone - len(messages))
         try:
             deliveries = self._ask(messages)
-        except PublisherUnavailable:
-            self._waves.put_back(messages)
+        except PublisherUnavailable as error:
+            done = min(len(error.delivered), len(messages))
+            self._note_all(messages[:done], error.delivered[:done])
+            self._waves.put_back(messages[done:])
             raise
         except Exception as error:  # noqa: BLE001 -- a publisher of whatever kind
             if len(messages) > 1:
                 self._try_alone(messages, error)
                 return
             deliveries = [RetryAfter(error)]
-        for message, delivery in zip(messages, deliveries, strict=True):
-            self._note(message, delivery)
+        self._note_all(messages, deliveries)
 
     def _is_poison(self, message: Message) -> bool:
         """Whether it was lost too often; then it is parked."""
@@ -115,6 +116,10 @@ class Passing:
         self._alone = len(messages)
 
     # -- outcomes --------------------------------------------------------------------------
+
+    def _note_all(self, messages: Sequence[Message], deliveries: Sequence[Delivery]) -> None:
+        for message, delivery in zip(messages, deliveries, strict=True):
+            self._note(message, delivery)
 
     def _note(self, message: Message, delivery: Delivery) -> None:
         match delivery:
