@@ -37,6 +37,7 @@ bench: $(VENV)/.bench ## compare with what else one would use
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.cache
 	$(BIN)/python -m benchmarks.external_services
+	$(BIN)/python -m benchmarks.messaging
 
 soak: $(VENV)/.test ## run the tests at full size
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --soak

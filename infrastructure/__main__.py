@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from infrastructure import outbox_commands
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; its exit status."""
@@ -20,6 +22,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m infrastructure")
     commands = parser.add_subparsers(metavar="command", required=True)
     _add_models(commands)
+    outbox_commands.add_to(commands)
     return parser
 
 

@@ -6,32 +6,32 @@ it, so that the next claim begins behind it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cache
-from itertools import groupby
 from operator import attrgetter
 from typing import Any, cast
 from uuid import UUID, uuid4
 
 from sqlalchemy import (
     ColumnElement,
+    Executable,
     Integer,
     Row,
-    Select,
     Table,
     bindparam,
     case,
     func,
     literal_column,
     select,
+    union_all,
     update,
 )
 
 from domain.messages import Claim, Message
+from infrastructure.database.database import Database
 from infrastructure.database.models.outbox_message import OutboxMessage
-from infrastructure.database.models.outbox_rows import AT_ONCE, message_in
+from infrastructure.database.models.outbox_rows import AT_ONCE, HELD, message_of
 from infrastructure.database.session import UnitSession
 
 TABLE = cast(Table, cast(Any, OutboxMessage).__table__)
@@ -43,145 +43,172 @@ PENDING: ColumnElement[str] = literal_column("'pending'")
 SENT: ColumnElement[str] = literal_column("'sent'")
 """No parameters: a plan has to see that the partial indexes fit."""
 
-_ROUNDS = 8  # in which a claim looks for keys that are not held up
-_LOOK_AGAIN = timedelta(minutes=1)  # at what is behind a parked message
+_ROUNDS = 25  # in which a claim looks for keys that are not held up
+_PUT_OFF = 2_000  # messages of one key in a round
+_LOOK_AGAIN = timedelta(hours=1)  # at what is behind a parked message, if nobody says more
 
 Candidate = Row[Any]
+
+Now = datetime | ColumnElement[datetime]
+"""A moment, or what a statement has in its place."""
 
 
 class Claiming:
     """One claim, in one transaction."""
 
-    def __init__(self, session: UnitSession, now: datetime, *, skip_parked: bool) -> None:
+    def __init__(self, session: UnitSession, *, skip_parked: bool) -> None:
         self._session = session
-        self._among = session.database.dialect.among
-        self._now = now
+        self._database = session.database
+        self._among = self._database.dialect.among
+        self._now = now_in(self._database)
         self._skip_parked = skip_parked
 
     def claim(self, limit: int, lease: float) -> Claim:
         token, busy = uuid4(), set[str]()
         for _ in range(_ROUNDS):
             found = self._found(limit, busy)
-            free = _free_of_others(found)
-            busy |= self._put_off(found, free)
+            free, behind = _parted(found)
+            busy |= self._put_off(behind) if behind else set()
             if free or not found:
-                return Claim(token, self._take(_together(free), token, lease))
+                return Claim(token, self._take(_together(free[:limit]), token, lease))
         return Claim(token, ())
 
     def _found(self, limit: int, busy: Collection[str]) -> list[Candidate]:
-        """What waited for its time comes first, then the others by age."""
-        found: list[Candidate] = []
-        for waited in (True, False):
-            query = candidates(waited=waited, skip_parked=self._skip_parked)
-            if busy:
-                taken = self._among(TABLE.c.ordering_key, busy)
-                query = query.where(TABLE.c.ordering_key.is_(None) | ~taken)
-            values = {"now": self._now, "most": limit - len(found)}
-            found += self._session.execute(query, values) if len(found) < limit else ()
-        return found
+        """What is due, by age."""
+        now, skip_parked = self._database.dialect.server_time(), self._skip_parked
+        query = _usual(now, skip_parked=skip_parked)
+        if busy:
+            others = TABLE.c.ordering_key.is_(None) | ~self._among(TABLE.c.ordering_key, busy)
+            query = candidates(now, others, skip_parked=skip_parked)
+        values = {"most": limit} | ({"now": self._now} if now is None else {})
+        return sorted(self._session.execute(query, values), key=_position)
 
-    def _put_off(self, found: Sequence[Candidate], free: Sequence[Candidate]) -> set[str]:
+    def _put_off(self, behind: Mapping[str, int]) -> set[str]:
         """What waits for one that is not due comes to be looked at with that.
 
-        The keys of the others: those that another relay has just now.
+        ``behind`` are keys, and the position of what each waits for. Gives the keys of
+        the others: those that another relay has just now.
         """
-        ours = {row.position for row in free}
-        rest = [row for row in _in_order(found) if row.position not in ours]
-        behind = {key: list(rows) for key, rows in groupby(_by_key(rest), _key)}
-        if not behind:
-            return set()
-        table = TABLE
-        heads = {rows[0].before: key for key, rows in behind.items()}
-        query = select(table.c.position, table.c.status, table.c.due_at, table.c.claim)
-        query = query.where(self._among(table.c.position, heads))
-        busy = set[str]()
-        for head in self._session.execute(query):
-            key = heads[head.position]
-            until = self._until(head)
-            if until is None:
-                busy.add(key)
-            else:
-                late = self._among(table.c.position, [row.position for row in behind[key]])
-                self._session.execute(update(table).where(late).values(due_at=until))
-        return busy
+        keys = {position: key for key, position in behind.items()}
+        is_late = TABLE.c.due_at > self._now
+        columns = (TABLE.c.position, TABLE.c.status, TABLE.c.due_at, TABLE.c.claim, is_late)
+        query = select(*columns).where(self._among(TABLE.c.position, keys))
+        waiting = {row.position: self._until(*row[1:]) for row in self._session.execute(query)}
+        for position, until in waiting.items():
+            if until is not None:
+                self._put_off_until(until, keys[position], position)
+        return {key for position, key in keys.items() if waiting.get(position) is None}
 
-    def _until(self, head: Any) -> datetime | None:
-        if head.status == "parked":
+    def _until(self, status: str, due_at: datetime, claim: UUID | None, late: bool) -> Now | None:
+        if status == "parked":
             return self._now + _LOOK_AGAIN
-        waits = head.claim is None and head.due_at > self._now
-        return cast(datetime, head.due_at) if waits else None
+        # One that was sent meanwhile still has the end of its lease.
+        return due_at if late and status == "pending" and claim is None else None
+
+    def _put_off_until(self, until: Now, key: str, after: int) -> None:
+        late = (
+            select(TABLE.c.position)
+            .where(
+                TABLE.c.ordering_key == key,
+                TABLE.c.status == PENDING,
+                TABLE.c.position > after,
+                TABLE.c.claim.is_(None),
+                TABLE.c.due_at < until,
+            )
+            .order_by(TABLE.c.position)
+            .limit(_PUT_OFF)
+            .with_for_update(skip_locked=True)
+        )
+        which = TABLE.c.position.in_(late.scalar_subquery())
+        self._session.execute(update(TABLE).where(which).values(due_at=until))
 
     def _take(self, rows: Sequence[Candidate], token: UUID, lease: float) -> tuple[Message, ...]:
         if not rows:
             return ()
-        table = TABLE
-        which = self._among(table.c.position, [row.position for row in rows])
-        losses = case((table.c.claim.is_not(None), table.c.losses + 1), else_=table.c.losses)
+        which = self._among(TABLE.c.position, [row.position for row in rows])
         until = self._now + timedelta(seconds=lease)
-        taking = update(table).where(which).values(claim=token, due_at=until, losses=losses)
+        taking = update(TABLE).where(which).values(claim=token, due_at=until, losses=_LOSSES)
         self._session.execute(taking)
-        return tuple(replace(message_in(row), losses=_losses(row)) for row in _in_order(rows))
+        return tuple(map(message_of, rows))
 
 
-@cache
-def candidates(*, waited: bool, skip_parked: bool) -> Select[Any]:
-    """What is due ``now``, ``most`` of it; and ``before`` what each has to wait for.
+_LOSSES = case((TABLE.c.claim.is_not(None), TABLE.c.losses + 1), else_=TABLE.c.losses)
+"""How often it was claimed in vain: whoever has it still has lost it."""
 
-    That is the message before it that is not delivered.
+
+def candidates(
+    now: ColumnElement[datetime] | None,
+    *which: ColumnElement[bool],
+    skip_parked: bool,
+) -> Executable:
+    """What is due, and ``before`` the position of what each has to wait for.
+
+    That is the message before it that is not delivered. ``most`` of what waited for its
+    time, and as many of the others. Where there is no ``now``, it is a parameter.
     """
-    table, other = TABLE, TABLE.alias("other")
-    due, now = table.c.due_at, bindparam("now", type_=TABLE.c.due_at.type)
-    held_up_by = other.c.status == PENDING if skip_parked else other.c.status != SENT
-    before = select(func.max(other.c.position)).where(
-        other.c.ordering_key == table.c.ordering_key,
-        other.c.position < table.c.position,
-        held_up_by,
+    due = TABLE.c.due_at
+    moment = bindparam("now", type_=due.type) if now is None else now
+    before = _before(skip_parked=skip_parked)
+    held = [_LOSSES.label(name) if name == "losses" else TABLE.c[name] for name in HELD]
+    query = select(*held, TABLE.c.position, before.label("before"))
+    query = query.where(TABLE.c.status == PENDING, *which).order_by(due, TABLE.c.position)
+    query = query.limit(bindparam("most", type_=Integer))
+    query = query.with_for_update(skip_locked=True, of=TABLE)
+    waited, others = query.where(due > AT_ONCE, due <= moment), query.where(due == AT_ONCE)
+    return union_all(*(select(part.subquery()) for part in (waited, others)))
+
+
+_usual = cache(candidates)
+
+
+def _before(*, skip_parked: bool) -> ColumnElement[int | None]:
+    other = TABLE.alias("other")
+    query = select(func.max(other.c.position)).where(
+        other.c.ordering_key == TABLE.c.ordering_key,
+        other.c.position < TABLE.c.position,
+        other.c.status == PENDING if skip_parked else other.c.status != SENT,
     )
-    query: Select[Any] = select(*table.c, before.scalar_subquery().label("before"))
-    in_time = [due > AT_ONCE, due <= now] if waited else [due == AT_ONCE]
-    query = query.where(table.c.status == PENDING, *in_time).order_by(due, table.c.position)
-    most = bindparam("most", type_=Integer)
-    return query.limit(most).with_for_update(skip_locked=True, of=table)
+    # Only of those that have a key: for the others PostgreSQL may look at every row before them.
+    return case((TABLE.c.ordering_key.is_not(None), query.scalar_subquery()))
+
+
+def now_in(database: Database) -> Now:
+    """The time by which leases are judged: that of the server, if there is one."""
+    server = database.dialect.server_time()
+    return database.clock() if server is None else server
 
 
 _position = attrgetter("position")
-_key = attrgetter("ordering_key")
 
 
-def _in_order(rows: Iterable[Any]) -> list[Any]:
-    return sorted(rows, key=_position)
+def _parted(found: Sequence[Candidate]) -> tuple[list[Candidate], dict[str, int]]:
+    """Those, in order, before which there is nothing but others of them.
 
-
-def _by_key(rows: Iterable[Any]) -> list[Any]:
-    """Those that have a key, by that, each in order."""
-    return sorted((row for row in rows if row.ordering_key is not None), key=_key)
-
-
-def _free_of_others(found: Iterable[Candidate]) -> list[Candidate]:
-    """In order, those before which there is nothing but others of them."""
+    And the keys of the rest, with the position of what each waits for.
+    """
     free: list[Candidate] = []
     positions: set[int | None] = {None}
-    for row in _in_order(found):
+    behind: dict[str, int] = {}
+    for row in found:
         if row.before in positions:
             positions.add(row.position)
             free.append(row)
-    return free
+        else:
+            behind.setdefault(row.ordering_key, row.before)
+    return free, behind
 
 
 def _together(rows: Sequence[Candidate]) -> Sequence[Candidate]:
     """Those that may be claimed at once: a suspect goes alone."""
-    if rows and _is_suspect(rows[0]):
+    suspects = [row for row in rows if row.losses >= SUSPECT]
+    if not suspects:
+        return rows
+    if suspects[0] is rows[0]:
         return rows[:1]
-    suspects = [row for row in rows if _is_suspect(row)]
-    keys = {row.ordering_key: row.position for row in reversed(suspects)}
-    behind = (row.position > keys.get(row.ordering_key, row.position) for row in rows)
-    return [r for r, late in zip(rows, behind, strict=True) if not (late or _is_suspect(r))]
-
-
-def _is_suspect(row: Candidate) -> bool:
-    return _losses(row) >= SUSPECT
-
-
-def _losses(row: Candidate) -> int:
-    """How often it was claimed in vain: whoever has it still has lost it."""
-    return int(row.losses) + (row.claim is not None)
+    first = {row.ordering_key: row.position for row in reversed(suspects)}
+    held_up = {row.position for row in suspects} | {
+        row.position
+        for row in rows
+        if row.ordering_key is not None and row.position > first.get(row.ordering_key, row.position)
+    }
+    return [row for row in rows if row.position not in held_up]

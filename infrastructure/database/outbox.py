@@ -19,7 +19,7 @@ from sqlalchemy import (
 
 from domain.messages import Claim, OutboxStatus, Retry
 from infrastructure.database.base_unit_of_work import BaseUnitOfWork
-from infrastructure.database.claiming import PENDING, TABLE, Claiming
+from infrastructure.database.claiming import PENDING, TABLE, Claiming, Now, now_in
 from infrastructure.database.database import Database
 from infrastructure.database.models.outbox_rows import AT_ONCE
 from infrastructure.database.session import UnitSession
@@ -46,7 +46,7 @@ class SqlOutbox:
         """Messages that are due, for this relay alone; perhaps none."""
 
         def work(session: UnitSession) -> Claim:
-            claiming = Claiming(session, self._now(session), skip_parked=skip_parked)
+            claiming = Claiming(session, skip_parked=skip_parked)
             return claiming.claim(limit, lease)
 
         return self._do(work)
@@ -55,7 +55,7 @@ class SqlOutbox:
         """Have these messages longer, from now on; which of them are still had."""
 
         def work(session: UnitSession) -> frozenset[UUID]:
-            until = self._now(session) + timedelta(seconds=lease)
+            until = self._now() + timedelta(seconds=lease)
             return self._write(session, claim, ids, due_at=until)
 
         return self._do(work)
@@ -73,7 +73,7 @@ class SqlOutbox:
         """Say what became of messages; which of them were still had."""
 
         def work(session: UnitSession) -> frozenset[UUID]:
-            now, write = self._now(session), self._write
+            now, write = self._now(), self._write
             done = write(session, claim, sent, status="sent", settled_at=now, claim=None)
             done |= write(session, claim, released, due_at=AT_ONCE, claim=None)
             tried = self._table.c.attempts + 1
@@ -104,11 +104,12 @@ class SqlOutbox:
     def status(self) -> OutboxStatus:
         """How much there is."""
         table = self._table
-        claimed = func.count(case((table.c.claim.is_not(None), 1)))
-        query = select(
-            table.c.status, func.count(), claimed, func.min(table.c.created_at)
-        ).group_by(table.c.status)
         with BaseUnitOfWork(self._database, read_only=True) as uow:
+            is_had = table.c.claim.is_not(None) & (table.c.due_at > self._now())
+            claimed = func.count(case((is_had, 1)))
+            query = select(
+                table.c.status, func.count(), claimed, func.min(table.c.created_at)
+            ).group_by(table.c.status)
             found = {row[0]: row for row in uow.session.execute(query)}
         count = {status: row[1] for status, row in found.items()}
         oldest: datetime | None = found["pending"][3] if "pending" in found else None
@@ -181,10 +182,9 @@ class SqlOutbox:
         unit = BaseUnitOfWork(database, isolation_level=database.dialect.claims_at)
         return unit.run(lambda uow: work(uow.session))
 
-    def _now(self, session: UnitSession) -> datetime:
+    def _now(self) -> Now:
         """The time by which leases are judged: that of the server, if there is one."""
-        database = self._database
-        return database.dialect.time_of(session.connection()) or database.clock()
+        return now_in(self._database)
 
     def _among(self, column: Any, values: Iterable[Any]) -> ColumnElement[bool]:
         """``column IN values``."""

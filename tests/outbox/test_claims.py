@@ -65,16 +65,17 @@ def test_a_claim_goes_by_the_index(database: Database, backlog: int, shape: str)
     outbox = SqlOutbox(database)
     claim = outbox.claim(100, lease=60)
     assert [int(message.payload[7:-1]) for message in claim.messages] == list(range(100))
-    for waited in (True, False):
-        plan = plan_of_a_claim(database, waited=waited)
-        assert "ix_outbox_messages_due" in plan
-        assert "ix_outbox_messages_unsent" in plan
-        assert "Seq Scan" not in plan
-        assert "SCAN outbox_messages" not in plan
+    plan = plan_of_a_claim(database)
+    assert plan.count("ix_outbox_messages_due") == 2
+    assert plan.count("ix_outbox_messages_unsent") == 2
+    assert "Seq Scan on" not in plan
+    assert "SCAN outbox_messages" not in plan
 
 
-def plan_of_a_claim(database: Database, *, waited: bool) -> str:
-    query = candidates(waited=waited, skip_parked=False).params(now=database.clock(), most=100)
+def plan_of_a_claim(database: Database) -> str:
+    server = database.dialect.server_time()
+    values = {"most": 100} | ({"now": database.clock()} if server is None else {})
+    query = candidates(server, skip_parked=False).params(**values)
     compiled = query.compile(database.engine, compile_kwargs={"literal_binds": True})
     explain = "EXPLAIN QUERY PLAN" if "sqlite" in database.url else "EXPLAIN"
     with database.engine.connect() as connection:

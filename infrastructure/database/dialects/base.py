@@ -355,8 +355,11 @@ class Dialect(ABC):
     def row_number_type(self) -> TypeEngine[Any]:
         """Keys of 64 bits that the database counts up."""
 
-    def time_of(self, connection: Connection) -> datetime | None:
-        """The time of a server that many machines share; None where there is none."""
+    def server_time(self) -> ColumnElement[datetime] | None:
+        """The time of a server that many machines share, the same object each time.
+
+        None where there is no server.
+        """
         return None
 
     @abstractmethod

@@ -25,7 +25,6 @@ from sqlalchemy import (
     create_engine,
     event,
     func,
-    select,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import ExceptionContext
@@ -216,15 +215,17 @@ class PostgreSQL(Dialect):
     def row_number_type(self) -> TypeEngine[Any]:
         return BIGINT()
 
-    def time_of(self, connection: Connection) -> datetime | None:
-        now: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
-        return now
+    def server_time(self) -> ColumnElement[datetime] | None:
+        return _NOW
 
     def decimal_type(self, precision: int | None, scale: int | None) -> TypeEngine[Any]:
         return NUMERIC(precision, scale)
 
     def json_type(self) -> TypeEngine[Any]:
         return JSONB(none_as_null=True)
+
+
+_NOW: ColumnElement[datetime] = func.statement_timestamp(type_=UTCDateTime())
 
 
 class _Begin:

@@ -69,7 +69,7 @@ class Sandboxed(Dialect):
             raise UnitOfWorkError(_ISOLATION)
         return {READ_ONLY: True} if read_only else {}
 
-    def time_of(self, connection: Connection) -> datetime | None:
+    def server_time(self) -> ColumnElement[datetime] | None:
         return None  # the clock of the test moves, and that of a server does not
 
     def transaction_of(self, connection: Connection) -> object:
