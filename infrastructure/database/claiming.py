@@ -31,7 +31,7 @@ from sqlalchemy import (
 from domain.messages import Claim, Message
 from infrastructure.database.database import Database
 from infrastructure.database.models.outbox_message import OutboxMessage
-from infrastructure.database.models.outbox_rows import AT_ONCE, HELD, message_of
+from infrastructure.database.models.outbox_rows import HELD, message_of
 from infrastructure.database.session import UnitSession
 
 TABLE = cast(Table, cast(Any, OutboxMessage).__table__)
@@ -113,7 +113,7 @@ class Claiming:
                 TABLE.c.status == PENDING,
                 TABLE.c.position > after,
                 TABLE.c.claim.is_(None),
-                TABLE.c.due_at < until,
+                TABLE.c.due_at.is_(None) | (TABLE.c.due_at < until),
             )
             .order_by(TABLE.c.position)
             .limit(_PUT_OFF)
@@ -146,15 +146,17 @@ def candidates(
     That is the message before it that is not delivered. ``most`` of what waited for its
     time, and as many of the others. Where there is no ``now``, it is a parameter.
     """
-    due = TABLE.c.due_at
+    due, position = TABLE.c.due_at, TABLE.c.position
     moment = bindparam("now", type_=due.type) if now is None else now
     before = _before(skip_parked=skip_parked)
     held = [_LOSSES.label(name) if name == "losses" else TABLE.c[name] for name in HELD]
-    query = select(*held, TABLE.c.position, before.label("before"))
-    query = query.where(TABLE.c.status == PENDING, *which).order_by(due, TABLE.c.position)
-    query = query.limit(bindparam("most", type_=Integer))
+    query = select(*held, position, before.label("before"))
+    query = query.where(TABLE.c.status == PENDING, *which)
+    # By the columns of an index also where one is always the same, so that no plan goes by the
+    # positions alone, and past all that was put off.
+    query = query.order_by(due, position).limit(bindparam("most", type_=Integer))
     query = query.with_for_update(skip_locked=True, of=TABLE)
-    waited, others = query.where(due > AT_ONCE, due <= moment), query.where(due == AT_ONCE)
+    waited, others = query.where(due <= moment), query.where(due.is_(None))
     return union_all(*(select(part.subquery()) for part in (waited, others)))
 
 

@@ -21,7 +21,6 @@ from domain.messages import Claim, OutboxStatus, Retry
 from infrastructure.database.base_unit_of_work import BaseUnitOfWork
 from infrastructure.database.claiming import PENDING, TABLE, Claiming, Now, now_in
 from infrastructure.database.database import Database
-from infrastructure.database.models.outbox_rows import AT_ONCE
 from infrastructure.database.session import UnitSession
 
 T = TypeVar("T")
@@ -75,7 +74,7 @@ class SqlOutbox:
         def work(session: UnitSession) -> frozenset[UUID]:
             now, write = self._now(), self._write
             done = write(session, claim, sent, status="sent", settled_at=now, claim=None)
-            done |= write(session, claim, released, due_at=AT_ONCE, claim=None)
+            done |= write(session, claim, released, due_at=None, claim=None)
             tried = self._table.c.attempts + 1
             for id, again in (retry or {}).items():
                 due = now + timedelta(seconds=again.seconds)
@@ -129,7 +128,7 @@ class SqlOutbox:
         conditions += [] if ids is None else [self._among(table.c.id, ids)]
         conditions += [] if type is None else [table.c.type == type]
         again = update(table).where(*conditions).values(
-            status="pending", due_at=AT_ONCE, attempts=0, losses=0, claim=None, settled_at=None
+            status="pending", due_at=None, attempts=0, losses=0, claim=None, settled_at=None
         )  # fmt: skip
 
         def work(session: UnitSession) -> int:
@@ -165,7 +164,7 @@ class SqlOutbox:
             table = self._table
             put_off = (table.c.status == PENDING) & table.c.claim.is_(None)
             which = put_off & self._among(table.c.ordering_key, keys)
-            session.execute(update(table).where(which).values(due_at=AT_ONCE))
+            session.execute(update(table).where(which).values(due_at=None))
 
     def subscribe(self, wake: Callable[[], object], /) -> Callable[[], None]:
         """Call it when messages were stored by units on the same ``Database``."""

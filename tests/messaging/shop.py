@@ -10,7 +10,6 @@ from typing import Any
 from domain import Event, Message
 from infrastructure.database import BaseUnitOfWork, Database
 from infrastructure.database.models.outbox_message import OutboxMessage
-from infrastructure.database.models.outbox_rows import AT_ONCE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,5 +46,5 @@ def move_back(database: Database, seconds: float) -> None:
         for row in uow.repository(OutboxMessage).get_all():
             row.created_at -= step
             row.settled_at = row.settled_at and row.settled_at - step
-            row.due_at = max(AT_ONCE, row.due_at - step)
+            row.due_at = row.due_at and row.due_at - step
         uow.commit()

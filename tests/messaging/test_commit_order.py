@@ -11,7 +11,6 @@ from sqlalchemy import Connection, insert
 from domain import where
 from infrastructure.database import Database
 from infrastructure.database.models.outbox_message import OutboxMessage
-from infrastructure.database.models.outbox_rows import AT_ONCE
 from infrastructure.database.outbox import SqlOutbox
 from infrastructure.messaging import OutboxRelay
 from tests.conftest import MakeDatabase
@@ -35,7 +34,7 @@ def insert_into(connection: Connection, number: int) -> None:
     one = message(payload=str(number))
     values = {
         "id": one.id, "type": one.type, "version": 1, "payload": one.payload,
-        "created_at": one.created_at, "due_at": AT_ONCE, "status": "pending",
+        "created_at": one.created_at, "status": "pending",
         "attempts": 0, "losses": 0,
     }  # fmt: skip
     connection.execute(insert(OutboxMessage).values(values))

@@ -22,8 +22,7 @@ class OutboxMessage(Model, table=True):
     __tablename__: ClassVar[str] = "outbox_messages"
     __table_args__: ClassVar[Any] = (
         CheckConstraint("status IN ('pending', 'parked', 'sent')", name="status"),
-        _partial("ix_outbox_messages_due", "due_at", "position",
-                 where="status = 'pending'"),
+        _partial("ix_outbox_messages_due", "due_at", "position", where="status = 'pending'"),
         _partial("ix_outbox_messages_unsent", "ordering_key", "position",
                  where="status <> 'sent' AND ordering_key IS NOT NULL"),
         {"sqlite_autoincrement": True},  # a position is never given twice
@@ -38,7 +37,7 @@ class OutboxMessage(Model, table=True):
     payload: str
     created_at: datetime
     status: str = "pending"
-    due_at: datetime
+    due_at: datetime | None = None
     """Nobody claims it before: it waits for its next attempt, or somebody has it until then."""
     claim: UUID | None = None
     """The token of whoever has it."""

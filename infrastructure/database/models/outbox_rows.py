@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from domain.messages import Message
-
-AT_ONCE = datetime(1970, 1, 1, tzinfo=UTC)
-"""Due in any case, in the order of their positions, whatever the clocks of machines say."""
 
 _FIELDS = ("id", "type", "version", "key", "payload", "created_at", "attempts", "losses")
 
 HELD = ("id", "type", "version", "ordering_key", "payload", "created_at", "attempts", "losses")
 """The columns of a message, in the order of its fields."""
 
-NAMES = (*HELD, "status", "due_at")
+NAMES = (*HELD, "status")
 """The columns of a new row."""
 
 
@@ -24,7 +20,7 @@ def columns_of(messages: Sequence[Message]) -> list[list[Any]]:
     """The values of new rows, by the names above."""
     held = [[getattr(message, name) for message in messages] for name in _FIELDS]
     count = len(messages)
-    return [*held, ["pending"] * count, [AT_ONCE] * count]
+    return [*held, ["pending"] * count]
 
 
 def message_of(row: Sequence[Any]) -> Message:

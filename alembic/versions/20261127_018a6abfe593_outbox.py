@@ -1,14 +1,14 @@
 """outbox
 
-Revision: 4a7ad31cc4e7
+Revision: 018a6abfe593
 Follows: 3b051ca50a65
-Made: 2026-11-27 02:32:57.547868+00:00
+Made: 2026-11-27 03:53:19.266820+00:00
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision: str = "4a7ad31cc4e7"
+revision: str = "018a6abfe593"
 down_revision: str | tuple[str, ...] | None = "3b051ca50a65"
 branch_labels: str | tuple[str, ...] | None = None
 depends_on: str | tuple[str, ...] | None = None
@@ -43,7 +43,7 @@ def upgrade() -> None:
             sa.String().with_variant(sa.String(collation="C"), "postgresql"),
             nullable=False,
         ),
-        sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("claim", sa.Uuid(), nullable=True),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("losses", sa.Integer(), nullable=False),
