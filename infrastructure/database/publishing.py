@@ -77,6 +77,6 @@ class Publishing(Failing, ValueReads):
             self.transaction_id = next(iter(transaction), None)
             return
         write = self.database.dialect.inserting(table, NAMES)
-        given = dict(zip(NAMES, columns, strict=True))
+        given: dict[str, list[Any]] = dict(zip(NAMES, columns, strict=True))
         statement, parameters, options = write(self.connection(), given, {})
         self.execute(statement, parameters, execution_options=options)
