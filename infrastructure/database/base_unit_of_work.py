@@ -73,15 +73,13 @@ class BaseUnitOfWork(Block[UnitSession]):
         storage = self._storage()
         for kind in self._cached if self._read_only else ():  # before anything is read
             storage.caches.of(kind, kind.cache)
-        session = UnitSession(
+        return UnitSession(
             storage,
             self._lock,
             read_only=self._read_only,
             isolation_level=self._isolation_level,
-            outbox=self.outbox,
+            publishing=type(self),
         )
-        session.payload_limit = self.payload_limit
-        return session
 
     @property
     def session(self) -> UnitSession:

@@ -31,7 +31,7 @@ from infrastructure.database.originals import (
     take_key,
     version_of,
 )
-from infrastructure.database.outgoing import BEGINNING, Outgoing, Place
+from infrastructure.database.outgoing import BEGINNING, Announcing, Place
 from infrastructure.database.validating import validate_changed, validate_new
 from infrastructure.database.versions import Bases, version_in
 
@@ -68,7 +68,7 @@ class Mark(NamedTuple):
 _BEGINNING = Mark(0, 0, 0, 0, (0, 0), BEGINNING)
 
 
-class Tracker:
+class Tracker(Announcing):
     """Watches over the entities of one session from flush to flush."""
 
     def __init__(self, session: Session, database: Database) -> None:
@@ -79,7 +79,6 @@ class Tracker:
         self.removed: list[Any] = []
         """Rows that left the session because a set-based write had deleted them."""
         self.bases = Bases()
-        self.outgoing = Outgoing()
         self._twins: dict[int, Twin] = {}
         self._originals: dict[int, list[Any]] = {}
         self._litters = Litters()
@@ -302,7 +301,7 @@ class Tracker:
         self.newborns.clear()
         self.deleted.clear()
         self.removed.clear()
-        self.outgoing.forget()
+        self.forget_events()
         self.bases.clear()
         self._versions.clear()
         self._twins.clear()

@@ -86,6 +86,29 @@ class Outgoing:
         self._taken.clear()
 
 
+class Announcing:
+    """Has events of a transaction, if there are some: few units publish anything."""
+
+    _outgoing: Outgoing | None = None
+
+    @property
+    def outgoing(self) -> Outgoing:
+        """What is to be published."""
+        if self._outgoing is None:
+            self._outgoing = Outgoing()
+        return self._outgoing
+
+    @property
+    def publishes(self) -> bool:
+        """Whether COMMIT has events to store."""
+        return self._outgoing is not None and bool(self._outgoing)
+
+    def forget_events(self) -> None:
+        """They are stored, or undone."""
+        if self._outgoing is not None:
+            self._outgoing.forget()
+
+
 BEGINNING: Place = (0, 0)
 
 _number = itemgetter(0)

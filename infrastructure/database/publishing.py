@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 from sqlalchemy import Table
 
@@ -15,8 +15,16 @@ from infrastructure.database.failing import Failing
 from infrastructure.database.flushing import Tracker
 from infrastructure.database.models.outbox_rows import NAMES, columns_of
 from infrastructure.database.noting import noting_by_row
-from infrastructure.database.payloads import PAYLOAD_LIMIT
 from infrastructure.database.value_reads import ValueReads
+
+
+class PublishingPolicy(Protocol):
+    """What a unit of work says of its messages."""
+
+    @property
+    def outbox(self) -> type[Any] | None: ...
+    @property
+    def payload_limit(self) -> int: ...
 
 
 class Publishing(Failing, ValueReads):
@@ -24,10 +32,7 @@ class Publishing(Failing, ValueReads):
 
     tracker: Tracker
 
-    outbox: type[Any] | None = None
-    """The table of messages."""
-
-    payload_limit: int = PAYLOAD_LIMIT
+    publishing: PublishingPolicy
 
     def publish(self, event: Event) -> None:
         """COMMIT stores this one, too."""
@@ -57,14 +62,14 @@ class Publishing(Failing, ValueReads):
         except MessagingError as error:
             self.fail(error)
             raise
-        table = cast(Table, cast(Any, self.outbox).__table__)
+        table = cast(Table, cast(Any, self.publishing.outbox).__table__)
         with noting_by_row(self.written, [table.fullname]):
             self._insert(table, messages)
 
     def _messages(self) -> Sequence[Message]:
         outgoing = self.tracker.outgoing
-        messages = outgoing.messages(self.database.clock(), self.payload_limit)
-        if self.outbox is None:
+        messages = outgoing.messages(self.database.clock(), self.publishing.payload_limit)
+        if self.publishing.outbox is None:
             message = "there is no outbox; write outbox = OutboxMessage in the unit of work's class"
             raise MessagingError(messages[0].type, {"outbox": message})
         return messages

@@ -24,7 +24,7 @@ from infrastructure.database.flushing import Tracker
 from infrastructure.database.guards import forgetful, guarded, noted, owned
 from infrastructure.database.models import json_changes
 from infrastructure.database.outgoing import recorders
-from infrastructure.database.publishing import Publishing
+from infrastructure.database.publishing import Publishing, PublishingPolicy
 from infrastructure.database.refreshing import load_expired, read_again
 from infrastructure.database.savepoints import Savepoints
 from infrastructure.database.settled import Settled
@@ -42,13 +42,13 @@ class UnitSession(Savepoints):
         *,
         read_only: bool,
         isolation_level: str | None,
-        outbox: type[Any] | None = None,
+        publishing: PublishingPolicy,
     ) -> None:
         super().__init__(database, read_only=read_only, isolation_level=isolation_level)
         self.lock = lock
         self.judged = read_only and isolation_level == "SERIALIZABLE"
         self.tracker = Tracker(self, database)
-        self.outbox = outbox
+        self.publishing = publishing
         self.process = forks.process
         self.begun = self.wrote = self.committing = self.left = False
         self.finished = 0
@@ -101,7 +101,7 @@ class UnitSession(Savepoints):
 
     def has_unsaved(self) -> bool:
         """Whether leaving now would lose writes."""
-        return self.wrote or bool(self.tracker.outgoing) or self.is_changed()
+        return self.wrote or self.tracker.publishes or self.is_changed()
 
     def is_changed(self) -> bool:
         """Whether there is something that a flush would write."""
@@ -137,7 +137,7 @@ class UnitSession(Savepoints):
         self.tracker.check_twins()
         self.refuse_lost_changes()
         self.flush()
-        publishes = bool(self.tracker.outgoing)
+        publishes = self.tracker.publishes
         if publishes:
             self.store_messages()
         if self.pooled is not None or self.in_transaction():
@@ -193,7 +193,7 @@ class UnitSession(Savepoints):
         """ROLLBACK; raises nothing, so that the caller's own error reaches its caller."""
         if self._has_nothing():
             self._send_rollback()
-            self.tracker.outgoing.forget()
+            self.tracker.forget_events()
         else:
             self._undo_all()
         self.failure = None
