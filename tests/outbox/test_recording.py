@@ -469,3 +469,60 @@ def test_no_value_of_an_event_is_in_the_error(database: Database) -> None:
             uow.commit()
         uow.rollback()
     assert "canary" not in f"{caught.value!r} {caught.value.errors}"
+
+
+# -- what is undone, and what comes from elsewhere -------------------------------------------
+
+
+def test_a_deletion_that_is_undone_takes_its_events_along(database: Database) -> None:
+    with Kitchen(database) as uow:
+        uow.shelves.create(Shelf(name="top", jars=[Jar(content="jam")]))
+        uow.commit()
+    with Kitchen(database) as uow:
+        shelf = uow.shelves.one()
+        shelf.jars[0].open()
+        shelf.fill("undone")
+        uow.shelves.delete(shelf)
+        uow.rollback()
+        assert EVENTS not in vars(shelf)
+        shelf = uow.shelves.one()
+        with pytest.raises(RuntimeError), uow.savepoint():
+            shelf.fill("undone, too")
+            uow.shelves.delete(shelf)
+            raise RuntimeError
+        shelf.jars[0].open()
+        uow.shelves.delete(shelf)
+        uow.commit()
+    assert [type_ for type_, _ in stored(database)] == ["JarOpened"]
+
+
+def test_a_child_that_is_removed_tells_of_it(database: Database) -> None:
+    with Kitchen(database) as uow:
+        shelf = uow.shelves.create(Shelf(name="top", jars=[Jar(content="jam")]))
+        jar = shelf.jars[0]
+        jar.open()
+        shelf.jars.remove(jar)
+        uow.commit()
+    assert [type_ for type_, _ in stored(database)] == ["JarOpened"]
+
+
+def test_a_row_of_another_unit_tells_once(database: Database) -> None:
+    with Kitchen(database) as uow:
+        cup = uow.cups.create(Cup(name="a"))
+        uow.commit()
+    cup.name = "b"
+    cup.fill("from elsewhere")
+    with Kitchen(database) as uow:
+        with pytest.raises(RuntimeError), uow.savepoint():
+            uow.cups.update(cup)
+            raise RuntimeError
+        uow.cups.update(cup)
+        uow.commit()
+    assert notes(database) == ["from elsewhere"]
+
+
+def test_a_deferred_entity_tells_of_itself(database: Database) -> None:
+    with Kitchen(database) as uow:
+        uow.cups.create_deferred(filled("a", "deferred"))
+        uow.commit()
+    assert notes(database) == ["deferred"]
