@@ -21,9 +21,9 @@ from sqlalchemy import (
     Table,
     bindparam,
     case,
-    func,
     literal_column,
     select,
+    tuple_,
     union_all,
     update,
 )
@@ -75,11 +75,12 @@ class Claiming:
 
     def _found(self, limit: int, busy: Collection[str]) -> list[Candidate]:
         """What is due, by age."""
-        now, skip_parked = self._database.dialect.server_time(), self._skip_parked
-        query = _usual(now, skip_parked=skip_parked)
+        dialect = self._database.dialect
+        now, how = dialect.server_time(), (self._skip_parked, dialect.rows_are_bounds)
+        query = _usual(now, skip_parked=how[0], by_rows=how[1])
         if busy:
             others = TABLE.c.ordering_key.is_(None) | ~self._among(TABLE.c.ordering_key, busy)
-            query = candidates(now, others, skip_parked=skip_parked)
+            query = candidates(now, others, skip_parked=how[0], by_rows=how[1])
         values = {"most": limit} | ({"now": self._now} if now is None else {})
         return sorted(self._session.execute(query, values), key=_position)
 
@@ -140,6 +141,7 @@ def candidates(
     now: ColumnElement[datetime] | None,
     *which: ColumnElement[bool],
     skip_parked: bool,
+    by_rows: bool,
 ) -> Executable:
     """What is due, and ``before`` the position of what each has to wait for.
 
@@ -148,7 +150,7 @@ def candidates(
     """
     due, position = TABLE.c.due_at, TABLE.c.position
     moment = bindparam("now", type_=due.type) if now is None else now
-    before = _before(skip_parked=skip_parked)
+    before = _before(skip_parked=skip_parked, by_rows=by_rows)
     held = [_LOSSES.label(name) if name == "losses" else TABLE.c[name] for name in HELD]
     query = select(*held, position, before.label("before"))
     query = query.where(TABLE.c.status == PENDING, *which)
@@ -163,15 +165,23 @@ def candidates(
 _usual = cache(candidates)
 
 
-def _before(*, skip_parked: bool) -> ColumnElement[int | None]:
+def _before(*, skip_parked: bool, by_rows: bool) -> ColumnElement[int | None]:
     other = TABLE.alias("other")
-    query = select(func.max(other.c.position)).where(
-        other.c.ordering_key == TABLE.c.ordering_key,
-        other.c.position < TABLE.c.position,
-        other.c.status == PENDING if skip_parked else other.c.status != SENT,
-    )
-    # Only of those that have a key: for the others PostgreSQL may look at every row before them.
-    return case((TABLE.c.ordering_key.is_not(None), query.scalar_subquery()))
+    own, others = ((t.c.ordering_key, t.c.position) for t in (TABLE, other))
+    held_up = other.c.status == PENDING if skip_parked else other.c.status != SENT
+    query = select(others[1]).where(others[0] == own[0], others[1] < own[1], held_up)
+    query = query.order_by(others[1].desc()).limit(1)
+    if by_rows:
+        # A plan by statistics may go by the positions alone, past all that was sent. So the
+        # neighbour in the index of keys is asked for, whatever its key is.
+        near = select(*others).where(
+            tuple_(*others) < tuple_(*own), held_up, other.c.status != SENT
+        )
+        near = near.where(others[0].is_not(None)).order_by(*(column.desc() for column in others))
+        found = near.limit(1).correlate(TABLE).subquery()
+        query = select(found.c.position).where(found.c.ordering_key == own[0]).correlate(TABLE)
+    # Only of those that have a key: for the others a plan may look at every row before them.
+    return case((own[0].is_not(None), query.scalar_subquery()))
 
 
 def now_in(database: Database) -> Now:

@@ -74,7 +74,8 @@ def test_a_claim_goes_by_the_index(database: Database, backlog: int, shape: str)
 def plan_of_a_claim(database: Database) -> str:
     server = database.dialect.server_time()
     values = {"most": 100} | ({"now": database.clock()} if server is None else {})
-    query = candidates(server, skip_parked=False).params(**values)
+    by_rows = database.dialect.rows_are_bounds
+    query = candidates(server, skip_parked=False, by_rows=by_rows).params(**values)
     compiled = query.compile(database.engine, compile_kwargs={"literal_binds": True})
     explain = "EXPLAIN QUERY PLAN" if "sqlite" in database.url else "EXPLAIN"
     with database.engine.connect() as connection:

@@ -175,6 +175,9 @@ class Dialect(ABC):
     busy: ClassVar[type[KitError]] = LockTimeout
     """What to raise if another thread uses an ``exclusive`` database for too long."""
 
+    rows_are_bounds: ClassVar[bool] = False
+    """Whether ``(a, b) < (x, y)`` finds its place in an index of both columns by both."""
+
     claims_at: ClassVar[str | None] = "READ COMMITTED"
     """The isolation level of those who claim messages; None where there is none to ask for."""
 

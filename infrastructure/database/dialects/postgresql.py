@@ -62,6 +62,8 @@ _READ_ONLY = "-c default_transaction_read_only=on"
 class PostgreSQL(Dialect):
     """A server, or a cluster behind PgBouncer."""
 
+    rows_are_bounds = True
+
     def engine(self, settings: Settings) -> Engine:
         engine = _engine(settings, self.pool(settings))
         event.listen(engine, "connect", postgresql_outcome.note_incarnation)
