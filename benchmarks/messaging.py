@@ -26,7 +26,7 @@ from infrastructure.messaging import InProcessPublisher, OutboxRelay, RelayPolic
 MESSAGES = 10_000
 BACKLOG = 100_000
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
-BATCH = 100
+BATCH = 50
 ROUNDS = 3
 CLAIMS = 20
 """Of which the slowest is told, too."""

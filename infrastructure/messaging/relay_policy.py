@@ -19,7 +19,7 @@ class RelayPolicy:
     And Jitter" (AWS Architecture Blog, 2015).
     """
 
-    batch: int = 100
+    batch: int = 50
     """How many messages are claimed at once."""
 
     lease: float = 60.0
