@@ -62,6 +62,10 @@ def _restore(cls: type[KitError], args: tuple[Any, ...], state: dict[str, Any]) 
     return error
 
 
+def _listed(errors: Mapping[str, str]) -> str:
+    return "; ".join(f"{field}: {message}" for field, message in errors.items())
+
+
 class ValidationError(KitError):
     """Values that cannot be stored, or a query that cannot be asked; nothing was written.
 
@@ -71,8 +75,7 @@ class ValidationError(KitError):
     def __init__(self, entity: str, errors: Mapping[str, str]) -> None:
         self.entity = entity
         self.errors = dict(errors)
-        listed = "; ".join(f"{field}: {message}" for field, message in self.errors.items())
-        super().__init__(f"{entity} is not valid: {listed}")
+        super().__init__(f"{entity} is not valid: {_listed(self.errors)}")
 
 
 class EntityNotFound(KitError):
@@ -205,8 +208,7 @@ class MessagingError(KitError):
     def __init__(self, event: str, errors: Mapping[str, str]) -> None:
         self.event = event
         self.errors = dict(errors)
-        listed = "; ".join(f"{field}: {message}" for field, message in self.errors.items())
-        super().__init__(f"the event {event} cannot be published: {listed}")
+        super().__init__(f"the event {event} cannot be published: {_listed(self.errors)}")
 
 
 class PublisherUnavailable(MessagingError):

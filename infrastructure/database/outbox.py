@@ -37,7 +37,6 @@ class SqlOutbox:
 
     def __init__(self, database: Database | None = None) -> None:
         self._given = database
-        self._table = TABLE
 
     # -- for relays ------------------------------------------------------------------------
 
@@ -45,8 +44,7 @@ class SqlOutbox:
         """Messages that are due, for this relay alone; perhaps none."""
 
         def work(session: UnitSession) -> Claim:
-            claiming = Claiming(session, skip_parked=skip_parked)
-            return claiming.claim(limit, lease)
+            return Claiming(session, skip_parked=skip_parked).claim(limit, lease)
 
         return self._do(work)
 
@@ -75,7 +73,7 @@ class SqlOutbox:
             now, write = self._now(), self._write
             done = write(session, claim, sent, status="sent", settled_at=now, claim=None)
             done |= write(session, claim, released, due_at=None, claim=None)
-            tried = self._table.c.attempts + 1
+            tried = TABLE.c.attempts + 1
             for id, again in (retry or {}).items():
                 due = now + timedelta(seconds=again.seconds)
                 done |= write(session, claim, [id], due_at=due, attempts=tried, error=again.error,
@@ -93,22 +91,20 @@ class SqlOutbox:
         """Change those that this claim still has."""
         if not ids:
             return frozenset()
-        table = self._table
-        which = self._among(table.c.id, ids) & (table.c.claim == mine.token)
-        statement = update(table).where(which).values(**values).returning(table.c.id)
+        which = self._among(TABLE.c.id, ids) & (TABLE.c.claim == mine.token)
+        statement = update(TABLE).where(which).values(**values).returning(TABLE.c.id)
         return frozenset(session.execute(statement).scalars())
 
     # -- for those who look after it -------------------------------------------------------
 
     def status(self) -> OutboxStatus:
         """How much there is."""
-        table = self._table
         with BaseUnitOfWork(self._database, read_only=True) as uow:
-            is_had = table.c.claim.is_not(None) & (table.c.due_at > self._now())
+            is_had = TABLE.c.claim.is_not(None) & (TABLE.c.due_at > self._now())
             claimed = func.count(case((is_had, 1)))
             query = select(
-                table.c.status, func.count(), claimed, func.min(table.c.created_at)
-            ).group_by(table.c.status)
+                TABLE.c.status, func.count(), claimed, func.min(TABLE.c.created_at)
+            ).group_by(TABLE.c.status)
             found = {row[0]: row for row in uow.session.execute(query)}
         count = {status: row[1] for status, row in found.items()}
         oldest: datetime | None = found["pending"][3] if "pending" in found else None
@@ -123,16 +119,15 @@ class SqlOutbox:
 
     def replay(self, *, ids: Collection[UUID] | None = None, type: str | None = None) -> int:
         """Publish parked messages again, all or some; how many these are."""
-        table = self._table
-        conditions = [table.c.status == "parked"]
-        conditions += [] if ids is None else [self._among(table.c.id, ids)]
-        conditions += [] if type is None else [table.c.type == type]
-        again = update(table).where(*conditions).values(
+        conditions = [TABLE.c.status == "parked"]
+        conditions += [] if ids is None else [self._among(TABLE.c.id, ids)]
+        conditions += [] if type is None else [TABLE.c.type == type]
+        again = update(TABLE).where(*conditions).values(
             status="pending", due_at=None, attempts=0, losses=0, claim=None, settled_at=None
         )  # fmt: skip
 
         def work(session: UnitSession) -> int:
-            found = session.execute(again.returning(table.c.ordering_key)).scalars().all()
+            found = session.execute(again.returning(TABLE.c.ordering_key)).scalars().all()
             self._free(session, {key for key in found if key is not None})
             return len(found)
 
@@ -140,10 +135,10 @@ class SqlOutbox:
 
     def purge(self, *, older_than: float, parked: bool = False) -> int:
         """Forget what was sent (or parked) that many seconds ago; how many these were."""
-        table, gone = self._table, 0
-        which = select(table.c.position).where(
-            table.c.status == ("parked" if parked else "sent"),
-            table.c.settled_at <= self._database.clock() - timedelta(seconds=older_than),
+        gone = 0
+        which = select(TABLE.c.position).where(
+            TABLE.c.status == ("parked" if parked else "sent"),
+            TABLE.c.settled_at <= self._database.clock() - timedelta(seconds=older_than),
         )
         while True:
             part = self._do(lambda session: self._purge(session, which.limit(_PART)))
@@ -152,19 +147,17 @@ class SqlOutbox:
                 return gone
 
     def _purge(self, session: UnitSession, which: Select[Any]) -> int:
-        table = self._table
-        statement = delete(table).where(table.c.position.in_(which.scalar_subquery()))
-        found = session.execute(statement.returning(table.c.status, table.c.ordering_key)).all()
+        statement = delete(TABLE).where(TABLE.c.position.in_(which.scalar_subquery()))
+        found = session.execute(statement.returning(TABLE.c.status, TABLE.c.ordering_key)).all()
         self._free(session, {key for status, key in found if key and status == "parked"})
         return len(found)
 
     def _free(self, session: UnitSession, keys: set[str]) -> None:
         """What was put off behind a parked message of one of these keys is due."""
         if keys:
-            table = self._table
-            put_off = (table.c.status == PENDING) & table.c.claim.is_(None)
-            which = put_off & self._among(table.c.ordering_key, keys)
-            session.execute(update(table).where(which).values(due_at=None))
+            put_off = (TABLE.c.status == PENDING) & TABLE.c.claim.is_(None)
+            which = put_off & self._among(TABLE.c.ordering_key, keys)
+            session.execute(update(TABLE).where(which).values(due_at=None))
 
     def subscribe(self, wake: Callable[[], object], /) -> Callable[[], None]:
         """Call it when messages were stored by units on the same ``Database``."""
