@@ -241,7 +241,8 @@ class Outbox(Protocol):
 
     A relay claims some, publishes them and settles them. Who does not settle in
     time (``lease``, in seconds) loses them to others. Every method raises a
-    ``TransientError`` if the storage cannot be reached.
+    ``TransientError`` if the storage cannot be reached, and ``CommitOutcomeUnknown`` if
+    its answer was lost; each may be called again.
     """
 
     def claim(self, limit: int, /, *, lease: float, skip_parked: bool = False) -> Claim:
@@ -249,7 +250,8 @@ class Outbox(Protocol):
 
         Of each key, they are the oldest that are not delivered, without a gap, and
         none while another relay has an older one, or while an older one waits for its
-        next attempt or is parked. With ``skip_parked``, parked ones hold up nobody.
+        next attempt or is parked. With ``skip_parked``, parked ones hold up nobody. One
+        that was claimed in vain three times comes alone: it may be what ends its relays.
         """
         ...
 
@@ -279,15 +281,25 @@ class Outbox(Protocol):
         ...
 
     def replay(self, *, ids: Collection[UUID] | None = None, type: str | None = None) -> int:
-        """Publish parked messages again, all or some; how many these are."""
+        """Publish parked messages again, all or some, in their old place; how many these are.
+
+        Their attempts and losses begin anew.
+        """
         ...
 
     def purge(self, *, older_than: float, parked: bool = False) -> int:
-        """Forget what was sent (or parked) that many seconds ago; how many these were."""
+        """Forget what was sent that many seconds ago; how many these were.
+
+        With ``parked``, forget what was parked, instead.
+        """
         ...
 
     def subscribe(self, wake: Callable[[], object], /) -> Callable[[], None]:
-        """Call it when messages were stored in this process; gives what ends that."""
+        """Call it when messages were stored in this process; gives what ends that.
+
+        It is called in the thread that stored them, while its unit is still open: it may
+        wake somebody, and must not raise.
+        """
         ...
 
 
