@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar, cast, overload
 
 from pydantic import BaseModel
 from sqlalchemy import update
 from sqlalchemy.orm.attributes import set_attribute
+from sqlalchemy.util import memoized_property
 
 from domain.errors import (
     ConcurrencyConflict,
@@ -39,7 +39,7 @@ class BaseRepository(Reading[E]):
     ``BaseRepository[PersonModel]`` needs no ``model`` and always hands out rows.
     """
 
-    @functools.cached_property
+    @memoized_property
     def _births(self) -> Births | None:
         way = None if self._tracked is None else self._tracked.how
         return None if way is None else Births(self._unit, self._intake, way)
@@ -50,12 +50,15 @@ class BaseRepository(Reading[E]):
         Accepts a mapping or a pydantic schema, too. A plain entity gets its id
         as well, but changes are tracked on what is returned.
         """
-        return self.create_many([entity])[0]
+        return self._created([entity])[0]
 
     def create_many(self, entities: Iterable[E | Mapping[str, Any] | BaseModel], /) -> list[E]:
         """Store all of them or none, one round trip a batch; the tracked ones in their order."""
+        self._writing(begins=False)
+        return self._created(self._intake.listed(entities))
+
+    def _created(self, given: list[Any]) -> list[E]:
         session = self._writing(begins=False)
-        given = self._intake.listed(entities)
         if not any(map(self._intake.is_linked, given)):
             session.ready()
         stored = None if self._births is None else self._births.store(given)

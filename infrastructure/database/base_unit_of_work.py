@@ -41,6 +41,9 @@ class BaseUnitOfWork(Block[UnitSession]):
     payload_limit: ClassVar[int] = PAYLOAD_LIMIT
     """The greatest payload of a message, in octets."""
 
+    _database: Database | None
+    _isolation_level: str | None
+
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         kinds = [getattr(cls, name).kind for name in cls._repository_names]
@@ -57,8 +60,7 @@ class BaseUnitOfWork(Block[UnitSession]):
             raise ValidationError(
                 "UnitOfWork", {"isolation_level": f"must be one of {', '.join(_LEVELS)}"}
             )
-        self._database = database
-        self._isolation_level = isolation_level
+        vars(self).update(_database=database, _isolation_level=isolation_level)
         super().__init__(read_only=read_only)
 
     @classmethod

@@ -7,6 +7,7 @@ is refused too, nothing is done here, and the session stores them itself.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cache
 from itertools import islice
 from operator import itemgetter
 from typing import Any, cast
@@ -14,7 +15,7 @@ from typing import Any, cast
 from sqlalchemy import Column, Table
 from sqlalchemy import inspect as mapping_of
 
-from infrastructure.database.collecting import paused_for
+from infrastructure.database.collecting import done_paused
 from infrastructure.database.dialects.base import MEANWHILE
 from infrastructure.database.intake import Intake
 from infrastructure.database.models.column_lists import (
@@ -24,6 +25,7 @@ from infrastructure.database.models.column_lists import (
     column_lists_of,
 )
 from infrastructure.database.models.domain_rules import domain_rules_of
+from infrastructure.database.models.rules import rules_of
 from infrastructure.database.noting import noting_by_row
 from infrastructure.database.outgoing import any_recorded, without_events
 from infrastructure.database.session import UnitSession
@@ -50,8 +52,7 @@ class Brood:
 
     def make(self) -> None:
         """All of them, at once."""
-        with paused_for(len(self)):
-            self.rows = self._how.make(self._by_row(), self._given)
+        self.rows = done_paused(len(self), lambda: self._how.make(self._by_row(), self._given))
 
     def obeys_domain(self) -> bool:
         """Make them at once, and ask the domain's own rules, which are to change nothing."""
@@ -71,10 +72,10 @@ class Brood:
         if self.rows:
             self._how.prepare(self.rows, entering)
             return
-        values = self._by_row()
-        for _ in range(0, len(self), _PART):
-            with paused_for(len(self)):
-                self.rows += self._how.make(islice(values, _PART), self._given, entering)
+        values, count = self._by_row(), len(self)
+        for _ in range(0, count, _PART):
+            part = islice(values, _PART)
+            self.rows += done_paused(count, lambda: self._how.make(part, self._given, entering))  # noqa: B023 -- now
             yield
 
     def enter(self) -> None:
@@ -85,7 +86,26 @@ class Brood:
             self._how.enter(self._session, self._entering)
 
     def _by_row(self) -> Iterator[Sequence[Any]]:
-        return zip(*(self.values[name] for name in self._how.names), strict=True)
+        return zip(*map(self.values.__getitem__, self._how.names), strict=True)
+
+
+class Kind:
+    """What all new rows of a table have in common."""
+
+    def __init__(self, domain: Any, model: Any) -> None:
+        self.rules = rules_of(model)
+        self.lists = column_lists_of(model)
+        self.domain = domain_rules_of(domain, model)
+        self.table = cast(Table, mapping_of(model).local_table)
+        self.columns = {name: column.key for name, column in self.rules.columns.items()}
+        self.generated = self.table.autoincrement_column
+        """The column for which the database has a key, if it has one."""
+        self.generated_name = None if self.generated is None else self.rules.keys[0]
+
+
+@cache
+def _kind_of(domain: Any, model: Any) -> Kind:
+    return Kind(domain, model)
 
 
 class Births:
@@ -95,35 +115,37 @@ class Births:
         self._session = session
         self._intake = intake
         self._how = how
+        self._kind = _kind_of(cast(Any, intake.domain), intake.model)
         self._rules = intake.rules
-        self._lists = column_lists_of(intake.model)
-        self._domain = domain_rules_of(intake.domain, intake.model)
-        self._table = cast(Table, mapping_of(intake.model).local_table)
+        self._domain = self._kind.domain
 
     def store(self, entities: Sequence[Any]) -> list[Any] | None:
         """The tracked rows of these, in their order; None where the session has to do it."""
-        if not (entities and self._lists.only_scalars) or self._is_watched():
+        how, count = self._how, len(entities)
+        if not (entities and self._kind.lists.only_scalars):
             return None
-        pause = paused_for(len(entities))
-        with pause:
-            given = self._given(entities)
-            values = None if given is None else self._whole(given, len(entities))
-        if given is None or values is None:
+        if how.is_watched_when_storing(self._session):
             return None
-        brood = Brood(self._session, self._how, values, given)
+        accepted = done_paused(count, lambda: self._accepted(entities))
+        if accepted is None:
+            return None
+        given, values = accepted
+        brood = Brood(self._session, how, values, given)
         if not (self._domain.silent or brood.obeys_domain()):
             return None
         generated = self._write(brood)
         if generated is None:
             return None
-        with pause:
-            self._enter(entities, given, brood, generated=generated)
+        done_paused(count, lambda: self._enter(entities, given, brood, generated=generated))
         return brood.rows
 
-    def _is_watched(self) -> bool:
-        return self._how.is_watched_when_storing(self._session)
-
     # -- what is given ---------------------------------------------------------------------
+
+    def _accepted(self, entities: Sequence[Any]) -> tuple[Lists, Lists] | None:
+        """What was given, and what is to be stored, as columns; None where a flush has to."""
+        given = self._given(entities)
+        values = None if given is None else self._whole(given, len(entities))
+        return None if given is None or values is None else (given, values)
 
     def _given(self, entities: Sequence[Any]) -> Lists | None:
         """The fields that were given, as columns; None if the entities are not all alike."""
@@ -155,11 +177,12 @@ class Births:
 
     def _whole(self, given: Lists, count: int) -> Lists | None:
         try:
-            values = self._lists.whole(given, count)
+            values = self._kind.lists.whole(given, count)
         except (Unfit, WrongValue):
             return None
-        if any(None in values[name] for name in self._rules.filled_in):
-            return None  # a flush leaves such a None to the default of the column
+        for name in self._rules.filled_in:
+            if None in values[name]:
+                return None  # a flush leaves such a None to the default of the column
         if self._rules.timestamped:
             now = self._session.database.clock()
             values |= {name: [now] * count for name in {"created_at", "updated_at"} - given.keys()}
@@ -170,11 +193,11 @@ class Births:
     def _write(self, brood: Brood) -> bool | None:
         """INSERT; whether the database gave the keys. None: it cannot be done here."""
         values = brood.values
-        column = cast("Column[Any] | None", self._table.autoincrement_column)
-        name: str | None = None if column is None else self._rules.keys[0]
+        column, name = self._kind.generated, self._kind.generated_name
         missing = 0 if name is None else values[name].count(None)
-        if any(None in values[key] for key in self._rules.keys if key != name):
-            return None
+        for key in self._rules.keys:
+            if key != name and None in values[key]:
+                return None
         if column is None or name is None or not missing:
             self._insert(brood)
             return False
@@ -195,19 +218,19 @@ class Births:
         if not database.engine.dialect.insert_returning:
             return None
         values = {n: column[0] for n, column in brood.values.items() if n != name}
-        names = tuple(self._rules.columns[name].key for name in values)
-        prepared = database.prepared_insert(self._table, names, column)
+        names = tuple(map(self._kind.columns.__getitem__, values))
+        prepared = database.prepared_insert(self._kind.table, names, column)
         ((key, *transaction),), _ = self._session.write(prepared, list(values.values()))
         self._session.transaction_id = next(iter(transaction), None)
         brood.give_keys(name, [key])
         return True
 
     def _insert(self, brood: Brood) -> None:
-        columns = {self._rules.columns[n].key: column for n, column in brood.values.items()}
-        write = self._session.database.dialect.inserting(self._table, tuple(columns))
+        columns = {self._kind.columns[n]: column for n, column in brood.values.items()}
+        write = self._session.database.dialect.inserting(self._kind.table, tuple(columns))
         statement, parameters, options = write(self._session.connection(), columns, {})
         options = {**options, MEANWHILE: brood.steps}
-        with noting_by_row(self._session.written, [self._table.fullname]):
+        with noting_by_row(self._session.written, [self._kind.table.fullname]):
             self._session.execute(statement, parameters, execution_options=options)
 
     def _enter(

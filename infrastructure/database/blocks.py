@@ -46,6 +46,7 @@ class BlockSession(Protocol):
     def check(self) -> None: ...
     def refuse_in_child(self) -> None: ...
     def refuse_lost_changes(self) -> None: ...
+    def has_nothing(self) -> bool: ...
     def is_changed(self) -> bool: ...
     def has_unsaved(self) -> bool: ...
     def store(self) -> Sequence[Exception]: ...
@@ -111,13 +112,12 @@ class Block(Generic[S]):
     _stored: bool
 
     def __init__(self, *, read_only: bool) -> None:
-        self._read_only = read_only
-        self._made_at = _place_of_caller()
+        # one by one, each would be asked whether it is a repository
+        vars(self).update(_read_only=read_only, _made_at=_place_of_caller())
         self._reset()
 
     def _reset(self) -> None:
-        self._forget_injected()
-        vars(self).update(  # one by one, each would be asked whether it is a repository
+        vars(self).update(
             _lock=threading.RLock(),
             _session=None,
             _repositories={},
@@ -193,6 +193,8 @@ class Block(Generic[S]):
         return True
 
     def _refuse_to_lose(self, session: S) -> None:
+        if session.has_nothing():
+            return
         session.refuse_lost_changes()
         self._refuse_changes_when_reading(session)
         if session.judged and session.failure is None:
@@ -226,7 +228,7 @@ class Block(Generic[S]):
             self._run_hooks(())
         else:
             unheard = session.store()
-            self._stored = True
+            vars(self)["_stored"] = True
             self._run_hooks(unheard)
 
     def rollback(self) -> None:
@@ -291,6 +293,7 @@ class Block(Generic[S]):
 
     def _anew(self) -> Self:
         unit = copy.copy(self)
+        unit._forget_injected()
         unit._reset()
         return unit
 
@@ -302,6 +305,8 @@ class Block(Generic[S]):
         return result
 
     def _run_hooks(self, unheard: Sequence[Exception]) -> None:
+        if not (self._hooks or unheard):
+            return
         hooks, self._hooks = self._hooks, []
         errors = [*unheard]
         for hook in hooks:

@@ -39,6 +39,8 @@ class Caches:
 
     def sequences(self) -> Mapping[type[Any], Any]:
         """How far invalidations have come, in each."""
+        if not self._made:
+            return {}
         return {kind: cache.sequence() for kind, cache in list(self._made.items())}
 
     def forget(self, written: Written | None) -> list[Exception]:
@@ -46,6 +48,8 @@ class Caches:
 
         None is for a unit that is older than the first cache.
         """
+        if not self._made:
+            return []
         tags = None if written is None else written.tags()
         if tags is not None and not tags:
             return []

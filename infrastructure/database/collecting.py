@@ -5,7 +5,11 @@ from __future__ import annotations
 import gc
 import os
 import threading
+from collections.abc import Callable
 from contextlib import AbstractContextManager, ContextDecorator, nullcontext
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 class _Pauses:
@@ -55,6 +59,14 @@ def paused() -> _Paused:
 def paused_for(count: int) -> AbstractContextManager[None]:
     """The same, where there are so many of them that it is worth it."""
     return _paused if count > _FEW else _not_paused
+
+
+def done_paused(count: int, work: Callable[[], T]) -> T:
+    """What a piece of work gives, done while it is paused where it is worth it."""
+    if count <= _FEW:
+        return work()
+    with _paused:
+        return work()
 
 
 _FEW = 10

@@ -97,8 +97,7 @@ class Database(Clocked):
             event.listen(dialect, "handle_error", _handle_error)
         event.listen(self.engine, "after_cursor_execute", _notice_writes)
         engines = {self.engine, self.reader, self.streamer}
-        self.listeners = {one: shortcuts.listeners(one) for one in engines}
-        self.transaction_listeners = {one: shortcuts.transaction_listeners(one) for one in engines}
+        self.audiences = {one: shortcuts.Audience(one) for one in engines}
         for engine in {self.engine, self.reader}:
             self._connections.watch(engine)
         forks.tell(self)

@@ -30,6 +30,7 @@ class Edits:
         self._table = cast(Table, how.mapper.local_table)
         found_by = [*self.rules.keys, *([self.rules.version] if self.rules.version else [])]
         self._expected = tuple(self.rules.columns[name].key for name in found_by)
+        self._columns = {name: column.key for name, column in self.rules.columns.items()}
         self._changeable = self.rules.columns.keys() - {*self.rules.keys, self.rules.version}
 
     def fit(self, session: ValueReads, state: InstanceState[Any]) -> bool:
@@ -37,7 +38,7 @@ class Edits:
         rules = self.rules
         return (
             state.committed_state.keys() <= self._changeable
-            and not (rules.children or rules.json or rules.owner or session.info)
+            and not (rules.children or rules.json or rules.owner or vars(session).get("info"))
             and session.database.engine.dialect.update_returning
             and not self.how.is_watched_when_changing(session)
         )
@@ -78,7 +79,7 @@ class Edits:
     def _write(
         self, session: ValueReads, changed: dict[str, Any], expected: tuple[Any, ...]
     ) -> None:
-        names = tuple(self.rules.columns[name].key for name in changed)
+        names = tuple(map(self._columns.__getitem__, changed))
         prepared = session.database.prepared_update(self._table, names, self._expected)
         rows = session.write(prepared, [*changed.values(), *expected]).rows
         if len(rows) != 1:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import chain, islice, repeat
+from itertools import islice, repeat
 from typing import Any, NamedTuple, cast
 
 from sqlalchemy import Column, Table, select
@@ -15,7 +15,7 @@ from sqlmodel import Session
 
 from domain.errors import ConcurrencyConflict, UnitOfWorkError
 from infrastructure.database import aggregates
-from infrastructure.database.collecting import paused
+from infrastructure.database.collecting import done_paused
 from infrastructure.database.database import Database
 from infrastructure.database.keys import Key, bare, key_of
 from infrastructure.database.litters import Litter, Litters
@@ -170,21 +170,22 @@ class Tracker(Announcing):
 
     def check_twins(self) -> None:
         """Refuse to go on where a change of an original would be lost."""
-        if self._twins or self._litters.now:
-            with paused():
-                self._check(self._twins.values(), None)
+        count = len(self._twins) + sum(map(len, self._litters.now))
+        if count:
+            done_paused(count, lambda: self._check(self._twins.values(), None))
 
     def check_recent_twins(self) -> None:
         """The same for the last ones: all at each flush would be quadratic."""
-        self._check(islice(reversed(self._twins.values()), _RECENT), _RECENT)
+        if self._twins or self._litters.now:
+            self._check(islice(reversed(self._twins.values()), _RECENT), _RECENT)
 
     def _check(self, twins: Iterable[Twin], last: int | None) -> None:
-        changed = (
+        changed = [
             (type(row), key_of(row))
             for original, row, values in twins
             if differs(original, type(row), values)
-        )
-        for model, key in chain(self._litters.changed(last), changed):
+        ]
+        for model, key in (*self._litters.changed(last), *changed):
             raise UnitOfWorkError(
                 f"{_named(model, key)}: the object given to the repository was changed "
                 "afterwards; change the one that it returned, or call update()"
@@ -311,11 +312,10 @@ class Tracker(Announcing):
     def settle(self) -> None:
         """After COMMIT: the originals are not to be changed any more."""
         if self._late or self._twins:
-            self._settle_twins()
+            done_paused(len(self._late) + len(self._twins), self._settle_twins)
         self._litters.settle()
         self.forget()
 
-    @paused()
     def _settle_twins(self) -> None:
         alive = {key: late for key, late in self._late.items() if late[0]() is not None}
         settled = {
@@ -328,6 +328,10 @@ class Tracker(Announcing):
     def is_empty(self) -> bool:
         """Whether no original of an earlier transaction has to be looked after."""
         return not (self._late or self._litters.late)
+
+    def has_nothing(self) -> bool:
+        """Whether nothing is to be published besides."""
+        return self.is_empty and not self.publishes
 
     def changed_late(self) -> list[str]:
         """The originals of earlier transactions that were changed since."""

@@ -43,6 +43,9 @@ class Litter:
             for original, key in zip(originals, self._values[name], strict=True):
                 original.__dict__[name] = key
 
+    def __len__(self) -> int:
+        return len(self._references)
+
     # -- who is in it ------------------------------------------------------------------------
 
     def row_of(self, original: Any) -> Any | None:

@@ -17,7 +17,7 @@ class Noting:
 
     database: Database
     read_only: bool
-    wrote: bool
+    wrote: bool = False
 
     noted: Mapping[type[Any], Any] = {}
     """How far invalidations had come in each cache before the first statement."""

@@ -53,14 +53,16 @@ _units: ContextVar[tuple[weakref.ref[OpenUnit], ...]] = ContextVar("kit_units", 
 
 def register(unit: OpenUnit) -> None:
     """From now on, this one is open in this context."""
-    known = _units.get()
-    if not known or (known[-1]() is not unit and not any(ref() is unit for ref in known)):
-        others = (ref for ref in known if (other := ref()) is not None and other.is_open)
-        _units.set((*others, weakref.ref(unit)))
+    known, this = _units.get(), weakref.ref(unit)
+    if this not in known:
+        _units.set((*[ref for ref in known if (other := ref()) and other.is_open], this))
 
 
 def refuse_beside_others(unit: OpenUnit) -> None:
     """Refuse to begin where it would wait for itself."""
+    known = _units.get()
+    if len(known) == 1 and known[0]() is unit:
+        return
     for other in _open():
         if other is not unit and other.begun and other.database.key == unit.database.key:
             _refuse(unit, other)

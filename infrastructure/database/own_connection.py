@@ -7,6 +7,7 @@ one on the same, in the same transaction: the session joins it.
 from __future__ import annotations
 
 import weakref
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from sqlalchemy import Connection, Engine
@@ -17,16 +18,33 @@ from infrastructure.database.shortcuts import (
     connection_on,
     give_back_clean,
     hears_of_transactions,
+    held_alike,
     is_logged,
-    listeners,
+    open_session,
     raise_as_usual,
     raise_unconnected,
-    transaction_listeners,
+    taken,
+    usable,
 )
 
 
 class OwnConnection(Session):
     """A session that need not have SQLAlchemy's connection."""
+
+    vars().update(held_alike())
+
+    transaction_id: str | None = None
+
+    driver: Any = None
+    """The driver's connection, as long as it may be used."""
+
+    pooled: Any = None
+    """The pool's, as long as SQLAlchemy has none."""
+
+    _connection: Connection | None = None
+
+    _owned: Sequence[Any] = ()
+    """What is given back after the transaction."""
 
     def __init__(
         self, database: Database, *, read_only: bool, isolation_level: str | None = None
@@ -37,17 +55,13 @@ class OwnConnection(Session):
             read_only=read_only, isolation_level=isolation_level
         )
         self.options: dict[str, Any] = {**options, "kit_unit": weakref.ref(self)}
-        super().__init__(self.source, expire_on_commit=False, execution_options=self.options)
+        if usable():
+            open_session(self, self.source, self.options)
+        else:
+            super().__init__(self.source, expire_on_commit=False, execution_options=self.options)
         self.database = database
         self.read_only = read_only
-        self.transaction_id: str | None = None
-        self.driver: Any = None
-        """The driver's connection, as long as it may be used."""
         self._begin = database.begins.get(read_only) if isolation_level is None else None
-        self._connection: Connection | None = None
-        self.pooled: Any = None
-        """The pool's, as long as SQLAlchemy has none."""
-        self._owned: list[Any] = []
 
     # -- the connection --------------------------------------------------------------------
 
@@ -75,7 +89,7 @@ class OwnConnection(Session):
 
     def _make_own(self, taken: Connection) -> Connection:
         connection = taken.execution_options(**self.options)
-        self._owned.append(connection)
+        self._owned = [*self._owned, connection]
         self.bind = connection
         return connection
 
@@ -97,7 +111,7 @@ class OwnConnection(Session):
         if self._transactions_are_observed():
             return False
         try:
-            self.pooled = self.source.raw_connection()
+            self.pooled = taken(self.source)
         except self.source.dialect.loaded_dbapi.Error as error:
             raise_unconnected(self.source, error)
         self.driver = self.pooled.driver_connection
@@ -110,18 +124,18 @@ class OwnConnection(Session):
 
     def is_observed(self) -> bool:
         """Whether something is to be done with each statement, besides sending it."""
-        database, source = self.database, self.source
         if self.pooled is None and self._connection is None and self.in_transaction():
             self.joined()
+        audience = self.database.audiences[self.source]
         return (
-            not database.direct
-            or listeners(self._connection or source) > database.listeners[source]
-            or is_logged(source)
+            not self.database.direct
+            or audience.hears_statements(self._connection)
+            or is_logged(self.source)
         )
 
     def _transactions_are_observed(self) -> bool:
-        heard = self.database.transaction_listeners[self.source]
-        return transaction_listeners(self.source) > heard or hears_of_transactions(self)
+        audience = self.database.audiences[self.source]
+        return audience.hears_transactions() or hears_of_transactions(self)
 
     def raise_as_usual(self, error: Exception, sql: str | None, values: Any) -> NoReturn:
         """Raise what SQLAlchemy does of an error of the driver."""
@@ -155,12 +169,14 @@ class OwnConnection(Session):
         if self.pooled is not None and self.plain_reads and not self._begin:
             self._give_back_clean()
         self.let_go()
-        while self._owned:
-            self._give_back(self._owned.pop())
+        owned, self._owned = self._owned, ()
+        for connection in owned:
+            self._give_back(connection)
 
     def let_go(self) -> None:
         """From now on, use another connection; that one is given back later."""
-        self._owned += [] if self.pooled is None else [self.pooled]
+        if self.pooled is not None:
+            self._owned = [*self._owned, self.pooled]
         self.driver = self._connection = self.pooled = None
 
     def _give_back(self, connection: Any) -> None:

@@ -69,9 +69,11 @@ class Given:
 
     def first(self, key: Any, made: Any) -> Any:
         """What was given under this key before, or this."""
-        found = self.get(key)
+        known = self.known
+        reference = known.get(key)
+        found = None if reference is None else reference()
         if found is None:
-            self.known[key] = weakref.ref(made)
+            known[key] = weakref.ref(made)
         return made if found is None else found
 
     def keep(self, keys: list[Any], made: list[Any]) -> list[Any]:
@@ -111,11 +113,12 @@ class PlainRows:
 
     def get(self, key: Key) -> Any | None:
         """The one with this key, or None."""
-        known = self._given.get(bare(key))
+        id = bare(key)
+        known = self._given.get(id)
         if known is not None:
             return known
         found = self._session.read(self._by_key, key)
-        return self._given.first(bare(key), self._built(found)[0]) if found.rows else None
+        return self._given.first(id, self._built(found)[0]) if found.rows else None
 
     def by_keys(self, rows: Rows, keys: Sequence[Key]) -> dict[Key, Any]:
         """Those with these keys, any number of them; missing ones left out."""

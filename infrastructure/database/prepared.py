@@ -82,6 +82,7 @@ class Prepared:
         self._constants = tuple(compiled.params[name] for name in own)
         self._all = (*self.names, *own)
         self._positions: list[int] | None = None
+        self._in_order = compiled.positiontup == list(self._all)
         if compiled.positiontup is not None:
             self._positions = [self._all.index(name) for name in compiled.positiontup]
         types = [compiled.binds[name].type for name in self.names]
@@ -96,6 +97,8 @@ class Prepared:
             values = [value if process is None else process(value) for process, value in pairs]
         if self._constants:
             values = (*values, *self._constants)
+        if self._in_order:
+            return values
         if self._positions is None:
             return dict(zip(self._all, values, strict=True))
         return [values[at] for at in self._positions]

@@ -30,7 +30,10 @@ class PublishingPolicy(Protocol):
 class Publishing(Failing, ValueReads):
     """What a session has to do with events."""
 
-    tracker: Tracker
+    @property
+    def tracker(self) -> Tracker:
+        """What it remembers of its entities."""
+        raise NotImplementedError
 
     publishing: PublishingPolicy
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import copy
 import functools
 import weakref
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, cast, get_args, get_origin
 
 from pydantic import BaseModel
 from sqlalchemy import ColumnElement, Select, exists, func, select
+from sqlalchemy.util import memoized_property
 from sqlmodel import SQLModel
 
 from domain.errors import (
@@ -95,24 +96,28 @@ class Reading(Generic[E]):
 
     def __init__(self, session: UnitSession, model: type[E] | None = None) -> None:
         table: Any = model if model is not None else getattr(type(self), "model", None)
+        entity: Any = type(self)._entity
         _refuse_unfit(table)
         self.model = table
         self._unit = session
-        self._rows = Rows(session, table)
-        self._rules = self._rows.rules
+        self._rules = rules_of(table)
         self._intake = Intake(session, self._rules)
-        entity = type(self)._entity
         plain = session.read_only and entity is not None and not issubclass(entity, SQLModel)
         self._entity_class = entity if plain else None
         self._given = Given(session)
-        how = recipe(table, cast(Any, entity)) if plain else None
+        how = recipe(table, entity) if plain else None
         self._plain = None if how is None else PlainRows(session, how, self._given)
         way = None if plain else tracked(table, self._rules.names)
         self._tracked = None if way is None else TrackedRows(session, way)
-        self._cached = self._through_cache() if plain else None
+        self._cached = None if self.cache is None or not plain else self._through_cache()
+        self._hit: Callable[[Any], E | None] | None
         self._hit = None if self._cached is None else self._cached.hit
-        self._quick = session.known_of((table, self._entity_class))
+        self._quick: dict[Any, weakref.ref[E]] = session.known_of((table, self._entity_class))
         self._quick_type = None if self.load else self._rules.key_type
+
+    @memoized_property
+    def _rows(self) -> Rows:
+        return Rows(self._unit, self.model)
 
     def loading(self, *names: str) -> Self:
         """This repository for one use, with these relationships loaded besides ``load``."""
@@ -137,11 +142,13 @@ class Reading(Generic[E]):
         of the transaction, and reads it again even if it is loaded.
         """
         if type(id) is self._quick_type and not for_update:
-            if self._hit is not None and (hit := self._hit(id)) is not None:
-                return cast(E, hit)
+            known: E | None = None if self._hit is None else self._hit(id)
+            if known is not None:
+                return known
             loaded = self._quick.get(id)
-            if loaded is not None and (quick := loaded()) is not None:
-                return cast(E, quick)
+            known = None if loaded is None else loaded()
+            if known is not None:
+                return known
         session, key = self.session, self._intake.parse_key(id)
         if for_update:
             return cast("E | None", self._lock(key))
@@ -149,7 +156,7 @@ class Reading(Generic[E]):
             found = rows.get(key)
             if found is not None and self._quick_type is not None:
                 self._quick[key[0]] = weakref.ref(found)
-            return cast("E | None", found)
+            return found
         known = self._given.get(bare(key))
         if known is not None:
             return cast(E, known)
@@ -293,7 +300,7 @@ class Reading(Generic[E]):
     # -- how ------------------------------------------------------------------------------
 
     def _through_cache(self) -> CachedReads | None:
-        if self.cache is None or self._unit.is_intercepted():
+        if self._unit.is_intercepted():
             return None
         return CachedReads(self._unit, self._given, self._anew, type(self))
 

@@ -10,7 +10,7 @@ from sqlalchemy import inspect as state_of
 from sqlalchemy.orm import SessionTransaction
 
 from infrastructure.database import undoing
-from infrastructure.database.flushing import Mark, Tracker
+from infrastructure.database.flushing import Mark
 from infrastructure.database.guards import guarded
 from infrastructure.database.models import json_changes
 from infrastructure.database.outgoing import recorders
@@ -22,7 +22,6 @@ from infrastructure.database.settled import Settled
 class Savepoints(Publishing):
     """A session with savepoints."""
 
-    tracker: Tracker
     settled: Settled
     kept: undoing.Held
 

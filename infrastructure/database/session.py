@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import event
 from sqlalchemy import inspect as state_of
-from sqlalchemy.orm import InstanceState
 from sqlmodel import Session
 
 from domain.errors import CommitOutcomeUnknown, ReadOnlyViolation, UnitOfWorkError
 from infrastructure.database import aggregates, edits, forks, open_units, undoing
-from infrastructure.database.collecting import paused
+from infrastructure.database.collecting import done_paused
 from infrastructure.database.database import Database
 from infrastructure.database.flushing import Tracker
 from infrastructure.database.guards import forgetful, guarded, noted, owned
@@ -28,12 +27,17 @@ from infrastructure.database.publishing import Publishing, PublishingPolicy
 from infrastructure.database.refreshing import load_expired, read_again
 from infrastructure.database.savepoints import Savepoints
 from infrastructure.database.settled import Settled
-from infrastructure.database.shortcuts import is_clean, is_empty
+from infrastructure.database.shortcuts import end_alone, is_clean, is_empty, states_of
 from infrastructure.database.value_reads import Cursor, ValueReads
 
 
 class UnitSession(Savepoints):
     """A SQLModel session that lives as long as one block; the unit ends its transactions."""
+
+    begun = committing = left = False
+    finished = 0
+    kept: undoing.Held = []  # noqa: RUF012 -- replaced, never changed
+    _tracker: Tracker | None = None
 
     def __init__(
         self,
@@ -47,17 +51,20 @@ class UnitSession(Savepoints):
         super().__init__(database, read_only=read_only, isolation_level=isolation_level)
         self.lock = lock
         self.judged = read_only and isolation_level == "SERIALIZABLE"
-        self.tracker = Tracker(self, database)
         self.publishing = publishing
         self.process = forks.process
-        self.begun = self.wrote = self.committing = self.left = False
-        self.finished = 0
         self.settled = Settled()
         self.cursors: list[Cursor] = []
-        self.kept: undoing.Held = []
         open_units.register(self)
 
     # -- what state it is in ---------------------------------------------------------------
+
+    @property
+    def tracker(self) -> Tracker:
+        """What it remembers of its entities; nothing, as long as nobody asks."""
+        if self._tracker is None:
+            self._tracker = Tracker(self, self.database)
+        return self._tracker
 
     def check(self) -> None:
         """Raise if the unit cannot be used."""
@@ -99,6 +106,15 @@ class UnitSession(Savepoints):
                 "open one here"
             )
 
+    def has_nothing(self) -> bool:
+        """Whether it has neither written nor tracked anything."""
+        return (
+            not (self.wrote or self.judged)
+            and self.settled.is_empty
+            and (self._tracker is None or self._tracker.has_nothing())
+            and is_empty(self)
+        )
+
     def has_unsaved(self) -> bool:
         """Whether leaving now would lose writes."""
         return self.wrote or self.tracker.publishes or self.is_changed()
@@ -116,7 +132,7 @@ class UnitSession(Savepoints):
         """Raise if an entity of an earlier transaction was changed."""
         if self.settled.is_empty and self.tracker.is_empty:
             return
-        late = self.settled.changed() + self.tracker.changed_late()
+        late = [*self.settled.changed(), *self.tracker.changed_late()]
         if late:
             raise UnitOfWorkError(
                 f"{late[0]} was changed after its transaction had ended; store the change with "
@@ -134,17 +150,18 @@ class UnitSession(Savepoints):
 
     def store(self) -> Sequence[Exception]:
         """COMMIT; then nothing is loaded. The errors of caches that could not be told of it."""
-        self.tracker.check_twins()
+        tracker = self.tracker
+        tracker.check_twins()
         self.refuse_lost_changes()
         self.flush()
-        publishes = self.tracker.publishes
+        publishes = tracker.publishes
         if publishes:
             self.store_messages()
         if self.pooled is not None or self.in_transaction():
             load_expired(self)
             self._commit()
             self.give_back_connections()
-        self.tracker.settle()
+        tracker.settle()
         self.settled.keep_released()
         self.settle()
         self._forget_transaction()
@@ -156,6 +173,7 @@ class UnitSession(Savepoints):
         try:
             if self.pooled is not None:
                 self.commit_directly()
+                end_alone(self)
             if self.in_transaction():
                 super().commit()
         except CommitOutcomeUnknown as error:
@@ -191,16 +209,17 @@ class UnitSession(Savepoints):
 
     def undo(self) -> None:
         """ROLLBACK; raises nothing, so that the caller's own error reaches its caller."""
-        if self._has_nothing():
-            self._send_rollback()
-            self.tracker.forget_events()
+        if self._has_no_transaction():
+            self.give_back_connections()
+            if self._tracker is not None:
+                self._tracker.forget_events()
         else:
             self._undo_all()
         self.failure = None
         self._forget_transaction()
 
-    def _has_nothing(self) -> bool:
-        """Whether nobody has anything that it would have to look after."""
+    def _has_no_transaction(self) -> bool:
+        """Whether there is nothing to undo, and nobody has anything to look after."""
         changes_nothing = self.read_only or not self.begun
         return changes_nothing and not (self.in_transaction() or self.cursors) and is_empty(self)
 
@@ -247,11 +266,10 @@ class UnitSession(Savepoints):
             self.tracker.bases.note_unknown(self)
         held = json_changes.forget(self)
         if held or not is_empty(self):
-            self._detach_all(held)
+            done_paused(len(self.identity_map), lambda: self._detach_all(held))
 
-    @paused()
     def _detach_all(self, held: list[Any]) -> None:
-        states: list[InstanceState[Any]] = undoing.state_list(self)
+        states = states_of(self)
         self.expunge_all()
         self.settled.add(states, held)
 
@@ -305,8 +323,9 @@ class UnitSession(Savepoints):
             raise ReadOnlyViolation("the unit is read-only; open a writing one: UnitOfWork()")
         if not self.depth:
             stored = edits.store(self, self.tracker, lambda: self.settle(undone=True))
-            if stored is not None:
+            if stored:
                 self.collect(stored)
+            if stored is not None:
                 return
         self.tracker.prepare()
         recorded = recorders(self)

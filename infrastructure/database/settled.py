@@ -22,6 +22,7 @@ class Settled:
         self._states: list[InstanceState[Any]] = []
         self._held: list[Any] = []
         self._released: list[InstanceState[Any]] = []
+        self._watched: set[type[Any]] = set()
 
     @property
     def is_empty(self) -> bool:
@@ -38,7 +39,8 @@ class Settled:
         self._held += held
         # where it is not so, nobody can change it
         added = [state for state in states if state.key is not None and state.obj() is not None]
-        watched = _with_json(added)
+        watched = self._watched
+        watched |= _with_json(added)
         for state in added:
             if state.modified or state.expired_attributes or state.class_ in watched:
                 detach(state)
@@ -46,10 +48,14 @@ class Settled:
 
     def changed(self) -> list[str]:
         """What to call those that were changed since."""
-        watched = _with_json(self._states)
-        suspects = [s for s in self._states if s.modified or s.class_ in watched]
-        detached = (state for state in suspects if state.detached)  # no new ones, taken back
-        return [_label(state) for state in detached if _is_changed(state)]
+        watched = self._watched
+        return [
+            _label(state)
+            for state in self._states
+            if (state.modified or state.class_ in watched)
+            and state.detached  # no new ones, taken back
+            and _is_changed(state)
+        ]
 
     def release(self, entity: Any) -> None:
         """The changes of this one and of its children are taken care of."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select
+from sqlalchemy import Column, ColumnElement, Select
 
 from infrastructure.database.collecting import paused
 from infrastructure.database.keys import Key, by_key
@@ -15,15 +16,22 @@ from infrastructure.database.session import UnitSession
 from infrastructure.database.shortcuts import Tracked
 
 
+@cache
+def _read_of(how: Tracked) -> tuple[tuple[Column[Any], ...], tuple[Select[Any], tuple[str, ...]]]:
+    """The columns of a table, and the query for one row by its key."""
+    model: Any = how.mapper.class_
+    columns = tuple(rules_of(model).columns.values())
+    return columns, by_key(model, columns)
+
+
 class TrackedRows:
     """Reads the rows of one table."""
 
     def __init__(self, session: UnitSession, how: Tracked) -> None:
         self._session = session
         self.how = how
-        model: Any = how.mapper.class_
-        self._columns = tuple(rules_of(model).columns.values())
-        self._by_key = session.database.prepared(*by_key(model, self._columns))
+        self._columns, query = _read_of(how)
+        self._by_key = session.database.prepared(*query)
 
     def get(self, key: Key) -> Any | None:
         """The one with this key, or None."""

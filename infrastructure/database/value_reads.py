@@ -30,7 +30,6 @@ class ValueReads(Noting, OwnConnection):
         self, database: Database, *, read_only: bool, isolation_level: str | None = None
     ) -> None:
         super().__init__(database, read_only=read_only, isolation_level=isolation_level)
-        self.wrote = False
         self._quick: dict[Any, dict[Any, weakref.ref[Any]]] = {}
 
     # -- what is known already -------------------------------------------------------------
@@ -75,7 +74,8 @@ class ValueReads(Noting, OwnConnection):
 
     def read(self, prepared: Prepared, values: Sequence[Any]) -> Found:
         """The rows of a prepared statement, which are few; after whatever waits to be written."""
-        self.note_read(prepared.statement)
+        if self.reading is not None:
+            self.note_read(prepared.statement)
         if not self.read_only:
             self.flush()
         return self._send(prepared, values)

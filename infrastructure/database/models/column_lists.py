@@ -15,7 +15,7 @@ from decimal import Decimal
 from enum import Enum
 from functools import cache
 from types import NoneType, UnionType
-from typing import Any, Union, cast, get_args, get_origin
+from typing import Any, Union, get_args, get_origin
 from uuid import UUID
 
 import pydantic
@@ -64,17 +64,20 @@ class ColumnLists:
     def __init__(self, rules: Rules) -> None:
         self.rules = rules
         self._fields = _fields_of(rules.model)
-        self._tests = {name: _Column(c, any_size=False) for name, c in rules.columns.items()}
+        self._alone = {name for name, field in self._fields.items() if field.alone}
+        tests = {name: _Column(c, any_size=False) for name, c in rules.columns.items()}
+        self._tests = {name: test for name, test in tests.items() if test.can_fail}
         self._operands: dict[str, tuple[frozenset[type], _Column]] = {}
         self.only_scalars = all(_is_scalar(rules, name) for name in rules.columns)
 
     def whole(self, given: Mapping[str, Sequence[Any]], count: int) -> Lists:
         """All fields, converted, defaults included."""
-        missing = [name for name in self._fields if name not in given]
-        if not all(self._fields[name].has_default for name in missing):
+        missing = self._fields.keys() - given.keys()
+        if missing and not all(self._fields[name].has_default for name in missing):
             raise Unfit
         found = self._converted(given)
-        found |= {name: self._fields[name].defaults(count) for name in missing}
+        for name in missing:
+            found[name] = self._fields[name].defaults(count)
         return self._checked({name: found[name] for name in self._fields})
 
     def some(self, given: Mapping[str, Sequence[Any]]) -> Lists:
@@ -96,8 +99,7 @@ class ColumnLists:
         return list(values)
 
     def _converted(self, given: Mapping[str, Sequence[Any]]) -> Lists:
-        unknown = given.keys() - self._fields.keys()
-        if unknown or any(not self._fields[name].alone for name in given):
+        if not given.keys() <= self._alone:
             raise Unfit
         return {name: self._fields[name].converted(name, given[name]) for name in given}
 
@@ -143,7 +145,8 @@ class _Field:
 
     def converted(self, name: str, values: Sequence[Any]) -> list[Any]:
         try:
-            return cast("list[Any]", self._convert(list(values)))
+            found: list[Any] = self._convert(list(values))
+            return found  # noqa: TRY300 -- nothing else is tried
         except pydantic.ValidationError as error:
             at, message = next(iter(messages_of(error).items()))
             raise WrongValue(int(at), name, message) from None
@@ -213,6 +216,7 @@ class _Column:
     def __init__(self, column: Column[Any], *, any_size: bool) -> None:
         self._check = check_for(column.type, any_size=any_size)
         self._test = _test_for(column.type, any_size=any_size)
+        self.can_fail = self._check is not None
 
     def wrong(self, values: Sequence[Any]) -> tuple[int, str] | None:
         """The place of the first value that the column cannot hold, and why; or None."""

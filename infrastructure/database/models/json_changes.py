@@ -57,7 +57,7 @@ def release(session: Session) -> None:
 
 def changed_in(session: Session) -> Iterator[Any]:
     """The entities of a session that changed inside."""
-    if not session.info:
+    if not vars(session).get("info"):  # to ask for it would make it
         return
     released = session.info.get(_RELEASED, {})
     for entity in [*session.info.get(_KEY, {}).values(), *released.values()]:
@@ -84,6 +84,8 @@ def note(entity: Any) -> None:
 
 def forget(session: Session) -> list[Any]:
     """Let go of the entities of a session, and return them."""
+    if not vars(session).get("info"):
+        return []
     released = session.info.pop(_RELEASED, {})
     return [*session.info.pop(_KEY, {}).values(), *released.values()]
 

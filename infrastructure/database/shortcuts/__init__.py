@@ -12,46 +12,51 @@ from typing import Any
 from sqlalchemy import inspect as mapping_of
 from sqlalchemy.orm import Mapper
 
+from infrastructure.database.shortcuts.audience import Audience
 from infrastructure.database.shortcuts.driver import (
-    connection_on,
     description_of,
-    give_back_clean,
     is_logged,
-    listeners,
     raise_as_usual,
     raise_unconnected,
     raw_rows,
-    transaction_listeners,
 )
+from infrastructure.database.shortcuts.opening import held_alike, open_session
+from infrastructure.database.shortcuts.pooling import connection_on, give_back_clean, taken
 from infrastructure.database.shortcuts.sessions import (
+    end_alone,
     hears_of_transactions,
     intercepts,
     is_clean,
     is_empty,
     only_changed,
+    states_of,
 )
 from infrastructure.database.shortcuts.tracking import Entering, Tracked
 from infrastructure.database.shortcuts.trial import VARIABLE, usable
 
 __all__ = [
     "VARIABLE",
+    "Audience",
     "Entering",
     "Tracked",
     "connection_on",
     "description_of",
+    "end_alone",
     "give_back_clean",
     "hears_of_transactions",
+    "held_alike",
     "intercepts",
     "is_clean",
     "is_empty",
     "is_logged",
-    "listeners",
     "only_changed",
+    "open_session",
     "raise_as_usual",
     "raise_unconnected",
     "raw_rows",
+    "states_of",
+    "taken",
     "tracked",
-    "transaction_listeners",
     "usable",
 ]
 

@@ -8,36 +8,9 @@ from typing import Any, NoReturn, cast
 from sqlalchemy import Connection, CursorResult, Engine
 
 
-def listeners(source: Engine | Connection) -> int:
-    """How many want to hear of each statement."""
-    seen = source.dispatch
-    return (
-        len(seen.before_cursor_execute)
-        + len(seen.after_cursor_execute)
-        + len(seen.before_execute)
-        + len(seen.after_execute)
-    )
-
-
-def transaction_listeners(engine: Engine) -> int:
-    """How many want to hear of each transaction."""
-    seen = engine.dispatch
-    return len(seen.begin) + len(seen.commit) + len(seen.rollback)
-
-
 def is_logged(engine: Engine) -> bool:
     """Whether statements go to a log."""
     return bool(engine._should_log_info())
-
-
-def connection_on(engine: Engine, pooled: Any) -> Connection:
-    """SQLAlchemy's connection on one that was taken from the pool."""
-    return Connection(engine, pooled)
-
-
-def give_back_clean(pooled: Any) -> None:
-    """Give a connection back to its pool that has no transaction: there is nothing to undo."""
-    pooled._close_special(transaction_reset=True)
 
 
 def raw_rows(found: CursorResult[Any], size: int | None = None) -> Sequence[Sequence[Any]]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any, cast
+from itertools import repeat
+from typing import Any
 
 from sqlalchemy.orm import InstanceState, Session
 from sqlalchemy.orm.base import LoaderCallableStatus
@@ -28,11 +29,13 @@ def only_changed(session: Session) -> InstanceState[Any] | None:
     entity = state.obj()
     if entity is None or state.expired_attributes:
         return None
-    complete = all(
-        name in entity.__dict__ and not isinstance(old, LoaderCallableStatus)
-        for name, old in state.committed_state.items()
-    )
-    return cast("InstanceState[Any]", state) if complete else None
+    if not state.committed_state.keys() <= entity.__dict__.keys():
+        return None
+    for old in state.committed_state.values():
+        if isinstance(old, LoaderCallableStatus):
+            return None
+    only: InstanceState[Any] = state
+    return only
 
 
 def is_empty(session: Session) -> bool:
@@ -59,19 +62,43 @@ _TRANSACTION_EVENTS = (
 
 def is_heard(session: Session, names: tuple[str, ...], expected: int = 0) -> bool:
     """Whether more listen for some events of a session than are expected."""
-    heard: list[Any]
-    if "dispatch" in vars(session):
-        heard = [getattr(session.dispatch, name) for name in names]
-    else:  # to ask it would make one
-        heard = _heard_by_all(cast(Any, type(session)), names)
-    return sum(map(len, heard)) > expected
+    own: Any = vars(session).get("dispatch")
+    kind: Any = type(session)
+    if own is not None:  # to ask the session for it would make it
+        heard = _lists(own, names)
+        if heard != _nobodies(kind, names):
+            return sum(map(len, heard)) > expected
+    return sum(map(len, _heard_by_all(kind, names))) > expected
+
+
+def end_alone(session: Session) -> None:
+    """End the transaction of a session in which no connection takes part, if it is one."""
+    transaction: Any = session.get_transaction()
+    if transaction is None or transaction._connections or hears_of_transactions(session):
+        return
+    transaction.close()
+
+
+def states_of(session: Session) -> list[InstanceState[Any]]:
+    """What a session knows of its entities."""
+    known: Any = session
+    return [*known._new, *known.identity_map._dict.values()]
 
 
 @cache
 def _heard_by_all(kind: Any, names: tuple[str, ...]) -> list[Any]:
     """The listeners of all sessions of a kind, now and later."""
-    nobody: Any = kind.__new__(kind)
-    return [getattr(nobody.dispatch, name).parent_listeners for name in names]
+    return [nobody.parent_listeners for nobody in _nobodies(kind, names)]
+
+
+@cache
+def _nobodies(kind: Any, names: tuple[str, ...]) -> tuple[Any, ...]:
+    """What a session has where nobody listens to it alone."""
+    return _lists(kind.__new__(kind).dispatch, names)
+
+
+def _lists(dispatch: Any, names: tuple[str, ...]) -> tuple[Any, ...]:
+    return tuple(map(getattr, repeat(dispatch), names))
 
 
 def intercepts(session: Session) -> bool:

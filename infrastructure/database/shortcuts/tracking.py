@@ -19,8 +19,6 @@ _SLOTS: dict[str, Any] = {
     for name in ("fields_set", "extra", "private")
 }
 
-_MAPPER_EVENTS = ("before_insert", "after_insert")
-
 
 class Entering:
     """What a session is going to know of rows, as soon as they are stored."""
@@ -63,9 +61,12 @@ class Tracked:
         entering: Entering | None = None,
     ) -> list[Any]:
         """Rows that no session knows, as their constructor makes them of these fields."""
+        made: list[Any]
         if entering is None:
-            return cast("list[Any]", self._make(rows, given))
-        return cast("list[Any]", self._make_entering(rows, given, *entering.place))
+            made = self._make(rows, given)
+        else:
+            made = self._make_entering(rows, given, *entering.place)
+        return made
 
     def prepare(self, made: Iterable[Any], entering: Entering) -> None:
         """Rows that were made before they had their keys."""
@@ -92,9 +93,10 @@ class Tracked:
     def is_watched_when_storing(self, session: Session) -> bool:
         """Whether somebody wants to see what is stored."""
         mapper = self.mapper
-        return (
+        return bool(
             not self.stores_alike
-            or any(getattr(mapper.dispatch, name) for name in _MAPPER_EVENTS)
+            or mapper.dispatch.before_insert
+            or mapper.dispatch.after_insert
             or is_heard(session, STORING_EVENTS)
             or len(mapper.class_manager.dispatch.init) > 1  # the first one is SQLAlchemy's own
         )

@@ -6,15 +6,31 @@ import os
 import warnings
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import Column, Connection, Integer, String, Table, create_engine, insert, select
+from sqlalchemy import (
+    Column,
+    Connection,
+    Engine,
+    Integer,
+    String,
+    Table,
+    create_engine,
+    event,
+    insert,
+    select,
+)
 from sqlalchemy import inspect as mapping_of
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, registry
+from sqlalchemy.orm.session import _sessions
+from sqlalchemy.pool import QueuePool
 from sqlmodel import SQLModel
 
+from infrastructure.database.shortcuts.audience import Audience
 from infrastructure.database.shortcuts.driver import raise_as_usual
+from infrastructure.database.shortcuts.opening import OWN, held_alike, open_session
+from infrastructure.database.shortcuts.pooling import connection_on, give_back_clean, taken
 from infrastructure.database.shortcuts.tracking import Tracked
 
 VARIABLE = "KIT_SHORTCUTS"
@@ -50,7 +66,7 @@ def _tried() -> tuple[Mapping[str, Any], Mapping[str, Any]]:
             "trial", made.metadata, Column("id", Integer, primary_key=True), Column("name", String)
         )
 
-    engine = create_engine("sqlite://")
+    engine = create_engine("sqlite://", poolclass=QueuePool)
     made.metadata.create_all(engine)
     with engine.begin() as connection:
         connection.execute(insert(Trial), [{"id": 1, "name": "one"}])
@@ -66,6 +82,10 @@ def _tried() -> tuple[Mapping[str, Any], Mapping[str, Any]]:
         theirs["error"] = _error(lambda: connection.exec_driver_sql("SELECT nothing"))
         raw: Any = connection.connection
         ours["error"] = _error(lambda: _fail(connection, raw.driver_connection))
+    ours |= _outside(engine, lambda: taken(engine), give_back_clean)
+    theirs |= _outside(engine, engine.raw_connection, lambda pooled: pooled.close())
+    ours["heard"], theirs["heard"] = _heard(engine), [False, True, True, False]
+    ours["session"], theirs["session"] = _held(_opened(engine)), _held(_constructed(engine))
     engine.dispose()
     made.dispose()
     return {**ours, "slots": (set(), None, None)}, {**theirs, "slots": _slots_of(SQLModel)}
@@ -77,6 +97,61 @@ def _settled(entity: Any, session: Session, settle: Callable[[], object]) -> dic
     settle()
     state: Any = mapping_of(entity)
     return {"settled": (state.modified, state.committed_state, session.is_modified(entity))}
+
+
+def _outside(
+    engine: Engine, take: Callable[[], Any], give_back: Callable[[Any], object]
+) -> dict[str, Any]:
+    """What can be seen of a pool while somebody has a connection of it, and afterwards."""
+    pool: Any = engine.pool
+    first = take()
+    seen: list[Any] = [pool.checkedout(), pool.checkedin()]
+    driver = first.driver_connection
+    give_back(first)
+    seen += [pool.checkedout(), pool.checkedin()]
+    second = take()
+    with connection_on(engine, second) as connection:
+        seen.append(connection.connection.driver_connection is driver)
+    return {"pool": [*seen, pool.checkedout(), pool.checkedin()]}
+
+
+def _heard(engine: Engine) -> list[bool]:
+    """Whether somebody hears of statements: first nobody, then one, and one of all engines."""
+    audience, seen = Audience(engine), []
+    seen.append(audience.hears_statements())
+    for target in (engine, Engine):
+        event.listen(target, "before_execute", _hear)
+        seen.append(audience.hears_statements())
+        event.remove(target, "before_execute", _hear)
+    return [*seen, audience.hears_statements()]
+
+
+def _hear(*_: Any) -> None:
+    pass
+
+
+_OPTIONS = {"option": 1}
+
+
+def _constructed(engine: Engine) -> Session:
+    return Session(engine, expire_on_commit=False, execution_options=_OPTIONS)
+
+
+def _opened(engine: Engine) -> Session:
+    kind: Any = type("Opened", (Session,), held_alike())
+    session: Session = kind.__new__(kind)
+    open_session(session, engine, _OPTIONS)
+    return session
+
+
+def _held(session: Session) -> dict[str, Any]:
+    """What a session begins with; where it is its own, what kind of thing."""
+    other = Session(expire_on_commit=False)
+    held = {name: getattr(session, name) for name in (*vars(other), "execution_options")}
+    own = {name: type(value) for name, value in held.items() if name in OWN}
+    alike = {name: value is getattr(other, name) for name, value in held.items() if name not in OWN}
+    known = session.hash_key in cast(Any, _sessions)
+    return {**own, **alike, "options": session.execution_options, "known": known}
 
 
 def _error(work: Callable[[], object]) -> str:

@@ -77,6 +77,10 @@ class MemorySession(Failing):
     def refuse_in_child(self) -> None:
         """There is no transaction of a parent process."""
 
+    def has_nothing(self) -> bool:
+        """Whether it has neither written nor tracked anything."""
+        return not (self.has_unsaved() or self.tracking.changed_late())
+
     def has_unsaved(self) -> bool:
         """Whether leaving now would lose writes."""
         return self.wrote or bool(self.tracking.journal) or self.is_changed()

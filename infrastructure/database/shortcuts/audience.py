@@ -1,0 +1,50 @@
+"""Who wants to hear of what an engine does."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.event.attr import _EmptyListener, _ListenerCollection
+
+_STATEMENTS = (
+    "before_cursor_execute",
+    "after_cursor_execute",
+    "before_execute",
+    "after_execute",
+)
+_TRANSACTIONS = ("begin", "commit", "rollback")
+
+
+class Audience:
+    """Whether more listen to an engine than in the beginning."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._to_statements = _listeners(engine, _STATEMENTS)
+        self._to_transactions = _listeners(engine, _TRANSACTIONS)
+        self._statements = sum(map(len, self._to_statements))
+        self._transactions = sum(map(len, self._to_transactions))
+
+    def hears_statements(self, connection: Connection | None = None) -> bool:
+        """Whether somebody wants to hear of each statement; those of a connection, if it is one."""
+        if connection is None:
+            return sum(map(len, self._to_statements)) > self._statements
+        seen = connection.dispatch
+        return sum(len(getattr(seen, name)) for name in _STATEMENTS) > self._statements
+
+    def hears_transactions(self) -> bool:
+        """Whether somebody wants to hear of each transaction."""
+        return sum(map(len, self._to_transactions)) > self._transactions
+
+
+def _listeners(engine: Engine, names: tuple[str, ...]) -> list[Collection[Any]]:
+    """The collections that hold them, now and later: those of the engine, and of all engines."""
+    found: list[Collection[Any]] = []
+    for name in names:
+        held: Any = getattr(engine.dispatch, name)
+        if isinstance(held, _EmptyListener):  # it would be replaced by the first one to come
+            held = held.for_modify(engine.dispatch)
+        known = isinstance(held, _ListenerCollection)
+        found += [held.parent_listeners, held.listeners] if known else [held]
+    return found
