@@ -50,15 +50,12 @@ class BaseRepository(Reading[E]):
         Accepts a mapping or a pydantic schema, too. A plain entity gets its id
         as well, but changes are tracked on what is returned.
         """
-        return self._created([entity])[0]
+        return self.create_many([entity])[0]
 
     def create_many(self, entities: Iterable[E | Mapping[str, Any] | BaseModel], /) -> list[E]:
         """Store all of them or none, one round trip a batch; the tracked ones in their order."""
-        self._writing(begins=False)
-        return self._created(self._intake.listed(entities))
-
-    def _created(self, given: list[Any]) -> list[E]:
         session = self._writing(begins=False)
+        given = self._intake.listed(entities)
         if not any(map(self._intake.is_linked, given)):
             session.ready()
         stored = None if self._births is None else self._births.store(given)

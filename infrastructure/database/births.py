@@ -6,13 +6,13 @@ is refused too, nothing is done here, and the session stores them itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import cache
 from itertools import islice
 from operator import itemgetter
 from typing import Any, cast
 
-from sqlalchemy import Column, Table
+from sqlalchemy import Table
 from sqlalchemy import inspect as mapping_of
 
 from infrastructure.database.collecting import done_paused
@@ -52,7 +52,7 @@ class Brood:
 
     def make(self) -> None:
         """All of them, at once."""
-        self.rows = done_paused(len(self), lambda: self._how.make(self._by_row(), self._given))
+        self.rows = done_paused(len(self), self._how.make, self._by_row(), self._given)
 
     def obeys_domain(self) -> bool:
         """Make them at once, and ask the domain's own rules, which are to change nothing."""
@@ -75,7 +75,7 @@ class Brood:
         values, count = self._by_row(), len(self)
         for _ in range(0, count, _PART):
             part = islice(values, _PART)
-            self.rows += done_paused(count, lambda: self._how.make(part, self._given, entering))  # noqa: B023 -- now
+            self.rows += done_paused(count, self._how.make, part, self._given, entering)
             yield
 
     def enter(self) -> None:
@@ -101,6 +101,9 @@ class Kind:
         self.generated = self.table.autoincrement_column
         """The column for which the database has a key, if it has one."""
         self.generated_name = None if self.generated is None else self.rules.keys[0]
+        self.key = self.rules.columns[self.rules.keys[0]]
+        self.needed = {*self.rules.filled_in, *self.rules.keys} - {self.generated_name}
+        """The fields of a row for which nothing but a flush knows what to do with None."""
 
 
 @cache
@@ -121,59 +124,112 @@ class Births:
 
     def store(self, entities: Sequence[Any]) -> list[Any] | None:
         """The tracked rows of these, in their order; None where the session has to do it."""
-        how, count = self._how, len(entities)
         if not (entities and self._kind.lists.only_scalars):
             return None
-        if how.is_watched_when_storing(self._session):
+        if self._how.is_watched_when_storing(self._session):
             return None
-        accepted = done_paused(count, lambda: self._accepted(entities))
+        held = self._held(entities)
+        if held is None:
+            return None
+        if len(held) == 1 and self._domain.silent:
+            row = self._store_one(entities[0], held[0])
+            if row is not None:
+                return [row]
+        return self._store_all(entities, held)
+
+    def _store_all(self, entities: Sequence[Any], held: list[dict[str, Any]]) -> list[Any] | None:
+        count = len(entities)
+        accepted = done_paused(count, self._accepted, held)
         if accepted is None:
             return None
         given, values = accepted
-        brood = Brood(self._session, how, values, given)
+        brood = Brood(self._session, self._how, values, given)
         if not (self._domain.silent or brood.obeys_domain()):
             return None
         generated = self._write(brood)
         if generated is None:
             return None
-        done_paused(count, lambda: self._enter(entities, given, brood, generated=generated))
+        done_paused(count, self._enter, entities, given, brood, generated=generated)
         return brood.rows
+
+    # -- one ---------------------------------------------------------------------------------
+
+    def _store_one(self, entity: Any, held: dict[str, Any]) -> Any | None:
+        """The same for one, of whose class nothing is asked; None where it is not certain."""
+        values = self._one(held)
+        if values is None:
+            return None
+        name = self._kind.generated_name
+        generated = name is not None and values[name] is None
+        key = self._insert_returning(values, generated=generated)
+        if generated:
+            values[str(name)] = key
+        row = self._how.enter_one(self._session, values, frozenset(held))
+        self._note([entity], [row], len(held))
+        originals = [entity] if type(entity) is self._intake.domain else []
+        self._session.tracker.born(originals, [row], {}, generated=generated)
+        return row
+
+    def _one(self, held: dict[str, Any]) -> dict[str, Any] | None:
+        """All values of the row."""
+        kind, rules = self._kind, self._rules
+        if not self._session.database.engine.dialect.insert_returning:
+            return None
+        try:
+            values = kind.lists.one(held)
+        except Unfit:
+            return None
+        for name in kind.needed:
+            if values[name] is None:
+                return None
+        if rules.timestamped:
+            now = self._session.database.clock()
+            values |= dict.fromkeys({"created_at", "updated_at"} - held.keys(), now)
+        return values
+
+    def _insert_returning(self, values: dict[str, Any], *, generated: bool) -> Any:
+        """INSERT; the key of the row."""
+        kind, session = self._kind, self._session
+        if generated:
+            values = values.copy()
+            del values[str(kind.generated_name)]
+        names = tuple(map(kind.columns.__getitem__, values))
+        prepared = session.database.prepared_insert(kind.table, names, kind.key)
+        ((key, *transaction),), _ = session.write(prepared, list(values.values()))
+        session.transaction_id = transaction[0] if transaction else None
+        return key
 
     # -- what is given ---------------------------------------------------------------------
 
-    def _accepted(self, entities: Sequence[Any]) -> tuple[Lists, Lists] | None:
-        """What was given, and what is to be stored, as columns; None where a flush has to."""
-        given = self._given(entities)
-        values = None if given is None else self._whole(given, len(entities))
-        return None if given is None or values is None else (given, values)
-
-    def _given(self, entities: Sequence[Any]) -> Lists | None:
-        """The fields that were given, as columns; None if the entities are not all alike."""
-        kind, tracker = type(entities[0]), self._session.tracker
-        if list(map(type, entities)).count(kind) < len(entities):
+    def _held(self, entities: Sequence[Any]) -> list[dict[str, Any]] | None:
+        """What they hold in the fields that were given; None if these are not all alike."""
+        kind = type(entities[0])
+        if len(entities) > 1 and list(map(type, entities)).count(kind) < len(entities):
             return None
         if kind is dict:
             held: list[dict[str, Any]] = list(entities)
-            names = {*held[0]}
-        elif kind is self._intake.domain and not self._domain.none:
+            names: Collection[str] = held[0].keys()
+        elif kind is self._intake.domain and not self._domain.none and kind.__weakrefoffset__:
             held = [entity.__dict__ for entity in entities]
             names = self._domain.kept
-            if tracker.knows_any(entities) or len({*map(id, entities)}) < len(entities):
-                return None
-            if not kind.__weakrefoffset__:
+            if self._session.tracker.knows_any(entities) or _repeats(entities):
                 return None
         else:
             return None
-        if not names <= self._rules.givable:
+        if not self._rules.givable.issuperset(names):
             return None
         if {*map(len, held)} != {len(names)}:
             held = [without_events(values) for values in held] if any_recorded(held) else []
-        if {*map(len, held)} != {len(names)}:
-            return None
+        return held if {*map(len, held)} == {len(names)} else None
+
+    def _accepted(self, held: list[dict[str, Any]]) -> tuple[Lists, Lists] | None:
+        """What was given, and what is to be stored, as columns; None where a flush has to."""
         try:
-            return {name: list(map(itemgetter(name), held)) for name in names}
+            given = {name: list(map(itemgetter(name), held)) for name in held[0]}
         except KeyError:
             return None
+        values = self._whole(given, len(held))
+        return None if values is None else (given, values)
 
     def _whole(self, given: Lists, count: int) -> Lists | None:
         try:
@@ -204,25 +260,15 @@ class Births:
         if missing < len(brood):
             return None
         if missing == 1:
-            return self._insert_one(column, name, brood)
+            one = {name: column[0] for name, column in values.items()}
+            brood.give_keys(name, [self._insert_returning(one, generated=True)])
+            return True
         session = self._session
         keys = session.database.dialect.take_keys(session.connection(), column, missing)
         if keys is None:
             return None
         brood.give_keys(name, keys)
         self._insert(brood)
-        return True
-
-    def _insert_one(self, column: Column[Any], name: str, brood: Brood) -> bool | None:
-        database = self._session.database
-        if not database.engine.dialect.insert_returning:
-            return None
-        values = {n: column[0] for n, column in brood.values.items() if n != name}
-        names = tuple(map(self._kind.columns.__getitem__, values))
-        prepared = database.prepared_insert(self._kind.table, names, column)
-        ((key, *transaction),), _ = self._session.write(prepared, list(values.values()))
-        self._session.transaction_id = next(iter(transaction), None)
-        brood.give_keys(name, [key])
         return True
 
     def _insert(self, brood: Brood) -> None:
@@ -237,9 +283,17 @@ class Births:
         self, entities: Sequence[Any], given: Lists, brood: Brood, *, generated: bool
     ) -> None:
         brood.enter()
-        if self._session.written is not None:
-            self._session.written.note_rows(brood.rows)
+        self._note(entities, brood.rows, len(given))
         originals = entities if type(entities[0]) is self._intake.domain else ()
-        if originals and sum(map(len, map(vars, originals))) > len(given) * len(originals):
-            self._session.publish_recorded(originals, brood.rows)
         self._session.tracker.born(originals, brood.rows, given, generated=generated)
+
+    def _note(self, entities: Sequence[Any], rows: Sequence[Any], fields: int) -> None:
+        """Tell the caches of it, and whoever listens to what was recorded."""
+        if self._session.written is not None:
+            self._session.written.note_rows(rows)
+        if type(entities[0]) is not dict and any(len(one.__dict__) > fields for one in entities):
+            self._session.publish_recorded(entities, rows)
+
+
+def _repeats(entities: Sequence[Any]) -> bool:
+    return len(entities) > 1 and len({*map(id, entities)}) < len(entities)

@@ -193,9 +193,9 @@ class Block(Generic[S]):
         return True
 
     def _refuse_to_lose(self, session: S) -> None:
+        session.refuse_lost_changes()
         if session.has_nothing():
             return
-        session.refuse_lost_changes()
         self._refuse_changes_when_reading(session)
         if session.judged and session.failure is None:
             session.finish_reading()

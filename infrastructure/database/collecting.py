@@ -7,8 +7,9 @@ import os
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ContextDecorator, nullcontext
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -61,12 +62,12 @@ def paused_for(count: int) -> AbstractContextManager[None]:
     return _paused if count > _FEW else _not_paused
 
 
-def done_paused(count: int, work: Callable[[], T]) -> T:
+def done_paused(count: int, work: Callable[P, T], /, *args: P.args, **options: P.kwargs) -> T:
     """What a piece of work gives, done while it is paused where it is worth it."""
     if count <= _FEW:
-        return work()
+        return work(*args, **options)
     with _paused:
-        return work()
+        return work(*args, **options)
 
 
 _FEW = 10

@@ -16,6 +16,7 @@ from sqlalchemy.orm.exc import StaleDataError
 
 from domain.entity import EVENTS
 from infrastructure.database.flushing import Tracker
+from infrastructure.database.models.column_lists import Unfit, column_lists_of
 from infrastructure.database.models.rules import rules_of
 from infrastructure.database.shortcuts import Tracked, only_changed, tracked
 from infrastructure.database.value_reads import ValueReads
@@ -30,6 +31,7 @@ class Edits:
         self._table = cast(Table, how.mapper.local_table)
         found_by = [*self.rules.keys, *([self.rules.version] if self.rules.version else [])]
         self._expected = tuple(self.rules.columns[name].key for name in found_by)
+        self._lists = column_lists_of(model)
         self._columns = {name: column.key for name, column in self.rules.columns.items()}
         self._changeable = self.rules.columns.keys() - {*self.rules.keys, self.rules.version}
 
@@ -54,7 +56,7 @@ class Edits:
         entity, rules = cast(Any, state.obj()), self.rules
         held: dict[str, Any] = entity.__dict__
         tracker.check_recent_twins()
-        values = rules.some({name: held[name] for name in state.committed_state})
+        values = self._converted({name: held[name] for name in state.committed_state})
         changed = self.how.changed(state, values)
         if not changed:
             return None
@@ -75,6 +77,12 @@ class Edits:
             session.written.note_rows([entity])
         tracker.finish()
         return [entity] if EVENTS in held else []
+
+    def _converted(self, values: dict[str, Any]) -> dict[str, Any]:
+        try:
+            return self._lists.part(values)
+        except Unfit:
+            return self.rules.some(values)
 
     def _write(
         self, session: ValueReads, changed: dict[str, Any], expected: tuple[Any, ...]

@@ -172,7 +172,7 @@ class Tracker(Announcing):
         """Refuse to go on where a change of an original would be lost."""
         count = len(self._twins) + sum(map(len, self._litters.now))
         if count:
-            done_paused(count, lambda: self._check(self._twins.values(), None))
+            done_paused(count, self._check, self._twins.values(), None)
 
     def check_recent_twins(self) -> None:
         """The same for the last ones: all at each flush would be quadratic."""
@@ -328,10 +328,6 @@ class Tracker(Announcing):
     def is_empty(self) -> bool:
         """Whether no original of an earlier transaction has to be looked after."""
         return not (self._late or self._litters.late)
-
-    def has_nothing(self) -> bool:
-        """Whether nothing is to be published besides."""
-        return self.is_empty and not self.publishes
 
     def changed_late(self) -> list[str]:
         """The originals of earlier transactions that were changed since."""

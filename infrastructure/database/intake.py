@@ -40,6 +40,8 @@ class Intake:
 
     def listed(self, given: Iterable[Any]) -> list[Any]:
         """Entities; what is none, or one, is refused."""
+        if type(given) is list:
+            return list(given)
         single = isinstance(given, str | bytes | Mapping | pydantic.BaseModel)
         if single or not isinstance(given, Iterable):
             raise self._refused("entities", "must be a list of entities")

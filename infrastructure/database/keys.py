@@ -18,7 +18,7 @@ _CHUNK = 500
 
 def key_of(entity: Any) -> Key:
     """The key of a row, None for each part that it does not have yet."""
-    return tuple(entity.__dict__.get(name) for name in rules_of(type(entity)).keys)
+    return tuple(map(entity.__dict__.get, rules_of(type(entity)).keys))
 
 
 @cache

@@ -107,13 +107,9 @@ class UnitSession(Savepoints):
             )
 
     def has_nothing(self) -> bool:
-        """Whether it has neither written nor tracked anything."""
-        return (
-            not (self.wrote or self.judged)
-            and self.settled.is_empty
-            and (self._tracker is None or self._tracker.has_nothing())
-            and is_empty(self)
-        )
+        """Whether the transaction has neither written nor loaded anything."""
+        publishes = self._tracker is not None and self._tracker.publishes
+        return is_empty(self) and not (self.wrote or self.judged or publishes)
 
     def has_unsaved(self) -> bool:
         """Whether leaving now would lose writes."""
@@ -130,7 +126,7 @@ class UnitSession(Savepoints):
 
     def refuse_lost_changes(self) -> None:
         """Raise if an entity of an earlier transaction was changed."""
-        if self.settled.is_empty and self.tracker.is_empty:
+        if self.settled.is_empty and (self._tracker is None or self._tracker.is_empty):
             return
         late = [*self.settled.changed(), *self.tracker.changed_late()]
         if late:
@@ -158,7 +154,8 @@ class UnitSession(Savepoints):
         if publishes:
             self.store_messages()
         if self.pooled is not None or self.in_transaction():
-            load_expired(self)
+            if not is_empty(self):
+                load_expired(self)
             self._commit()
             self.give_back_connections()
         tracker.settle()
@@ -266,7 +263,7 @@ class UnitSession(Savepoints):
             self.tracker.bases.note_unknown(self)
         held = json_changes.forget(self)
         if held or not is_empty(self):
-            done_paused(len(self.identity_map), lambda: self._detach_all(held))
+            done_paused(len(self.identity_map), self._detach_all, held)
 
     def _detach_all(self, held: list[Any]) -> None:
         states = states_of(self)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
-from functools import cache
+from functools import cache, lru_cache, partial
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin
 from uuid import UUID
@@ -65,8 +65,11 @@ class ColumnLists:
         self.rules = rules
         self._fields = _fields_of(rules.model)
         self._alone = {name for name, field in self._fields.items() if field.alone}
-        tests = {name: _Column(c, any_size=False) for name, c in rules.columns.items()}
-        self._tests = {name: test for name, test in tests.items() if test.can_fail}
+        self._required = {name for name, field in self._fields.items() if not field.has_default}
+        self._fixed = {name for name, field in self._fields.items() if field.fixed}
+        self._tests = {name: _Column(c, any_size=False) for name, c in rules.columns.items()}
+        self._checks = {name: test.check for name, test in self._tests.items()}
+        self._converter = lru_cache(maxsize=64)(self._new_converter)
         self._operands: dict[str, tuple[frozenset[type], _Column]] = {}
         self.only_scalars = all(_is_scalar(rules, name) for name in rules.columns)
 
@@ -80,9 +83,46 @@ class ColumnLists:
             found[name] = self._fields[name].defaults(count)
         return self._checked({name: found[name] for name in self._fields})
 
+    def one(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """All fields of one row, converted, defaults included; ``Unfit`` if one is wrong, too."""
+        if not self._required <= given.keys():
+            raise Unfit
+        values = self._converted_one(given)
+        for name in self._fields.keys() - given.keys():
+            values[name] = self._fields[name].defaults(1)[0]
+        self._refuse_unfit(values)
+        return {name: values[name] for name in self._fields}
+
+    def part(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Some fields of one row, converted; ``Unfit`` if one is wrong, too."""
+        if not self._fixed.isdisjoint(given):
+            raise Unfit
+        values = self._converted_one(given)
+        self._refuse_unfit(values)
+        return values
+
+    def _converted_one(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        try:
+            converted = self._converter(tuple(given))(tuple(given.values()))
+        except pydantic.ValidationError:
+            raise Unfit from None
+        return dict(zip(given, converted, strict=True))
+
+    def _refuse_unfit(self, values: Mapping[str, Any]) -> None:
+        for name, value in values.items():
+            check = self._checks.get(name)
+            if check is not None and check(value) is not None:
+                raise Unfit
+
+    def _new_converter(self, names: tuple[str, ...]) -> Callable[[Any], Any]:
+        """What converts the values of these fields."""
+        if not ({*names} <= self._alone and names) or self.rules.json:
+            raise Unfit
+        return _converter_of([self._fields[name] for name in names])
+
     def some(self, given: Mapping[str, Sequence[Any]]) -> Lists:
         """Some fields, converted."""
-        if any(name in self._fields and self._fields[name].fixed for name in given):
+        if not self._fixed.isdisjoint(given):
             raise Unfit
         return self._checked(self._converted(given))
 
@@ -129,18 +169,16 @@ class _Field:
     """One field, for any number of values."""
 
     def __init__(self, field: Any, config: Any, definitions: list[Any]) -> None:
-        self._schema: Any = field["schema"]
-        items: Any = core_schema.list_schema(self._schema, fail_fast=True)
-        if definitions:
-            items = core_schema.definitions_schema(items, definitions)
-        self.alone = not any(map(_sees_others, [self._schema, definitions]))
+        self.schema: Any = field["schema"]
+        self.alone = not any(map(_sees_others, [self.schema, definitions]))
         self.fixed = bool(field.get("frozen"))
-        self._convert = SchemaValidator(items, config).validate_python
-        validated = self._schema.get("validate_default", (config or {}).get("validate_default"))
+        self.validator = partial(_validator, config=config, definitions=definitions)
+        self._convert = self.validator(core_schema.list_schema(self.schema, fail_fast=True))
+        validated = self.schema.get("validate_default", (config or {}).get("validate_default"))
         self.has_default = (
-            self._schema["type"] == "default"
+            self.schema["type"] == "default"
             and not validated
-            and not self._schema.get("default_factory_takes_data")
+            and not self.schema.get("default_factory_takes_data")
         )
 
     def converted(self, name: str, values: Sequence[Any]) -> list[Any]:
@@ -153,7 +191,7 @@ class _Field:
 
     def defaults(self, count: int) -> list[Any]:
         """For each of so many rows its own."""
-        schema = self._schema
+        schema = self.schema
         if "default_factory" in schema:
             make = schema["default_factory"]
             return [make() for _ in range(count)]
@@ -161,6 +199,16 @@ class _Field:
         if schema.get("copy_default"):
             return [copy.deepcopy(default) for _ in range(count)]
         return [default] * count
+
+
+def _validator(schema: Any, *, config: Any, definitions: list[Any]) -> Callable[[Any], Any]:
+    whole = core_schema.definitions_schema(schema, definitions) if definitions else schema
+    return SchemaValidator(whole, config).validate_python
+
+
+def _converter_of(fields: Sequence[_Field]) -> Callable[[Any], Any]:
+    """What converts one value of each of some fields of a table."""
+    return fields[0].validator(core_schema.tuple_schema([field.schema for field in fields]))
 
 
 def _fields_of(model: Any) -> dict[str, _Field]:
@@ -214,22 +262,18 @@ class _Column:
     """The check of a column, and a cheaper one for many values that are all right."""
 
     def __init__(self, column: Column[Any], *, any_size: bool) -> None:
-        self._check = check_for(column.type, any_size=any_size)
+        self.check = check_for(column.type, any_size=any_size)
         self._test = _test_for(column.type, any_size=any_size)
-        self.can_fail = self._check is not None
 
     def wrong(self, values: Sequence[Any]) -> tuple[int, str] | None:
         """The place of the first value that the column cannot hold, and why; or None."""
-        if self._check is None:
+        if self.check is None:
             return None
-        if len(values) == 1:
-            message = self._check(values[0])
-            return None if message is None else (0, message)
         if self._test is not None:
             present = values if self._test(values) else [v for v in values if v is not None]
             if present is values or (len(present) < len(values) and self._test(present)):
                 return None
-        messages = enumerate(map(self._check, values))
+        messages = enumerate(map(self.check, values))
         return next(((at, message) for at, message in messages if message is not None), None)
 
 

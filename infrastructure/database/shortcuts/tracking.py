@@ -68,6 +68,13 @@ class Tracked:
             made = self._make_entering(rows, given, *entering.place)
         return made
 
+    def enter_one(self, session: Session, values: Mapping[str, Any], given: frozenset[str]) -> Any:
+        """A row that is stored now, as one of the session."""
+        entering = Entering(session)
+        (row,) = self.make([[values[name] for name in self.names]], given, entering)
+        self.enter(session, entering)
+        return row
+
     def prepare(self, made: Iterable[Any], entering: Entering) -> None:
         """Rows that were made before they had their keys."""
         self._prepare(made, *entering.place)

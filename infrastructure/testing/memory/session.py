@@ -78,8 +78,8 @@ class MemorySession(Failing):
         """There is no transaction of a parent process."""
 
     def has_nothing(self) -> bool:
-        """Whether it has neither written nor tracked anything."""
-        return not (self.has_unsaved() or self.tracking.changed_late())
+        """Whether there is nothing to be lost."""
+        return not self.has_unsaved()
 
     def has_unsaved(self) -> bool:
         """Whether leaving now would lose writes."""
