@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import event
 from sqlalchemy import inspect as state_of
+from sqlalchemy.orm import InstanceState
 from sqlmodel import Session
 
 from domain.errors import CommitOutcomeUnknown, ReadOnlyViolation, UnitOfWorkError
@@ -27,7 +28,7 @@ from infrastructure.database.publishing import Publishing, PublishingPolicy
 from infrastructure.database.refreshing import load_expired, read_again
 from infrastructure.database.savepoints import Savepoints
 from infrastructure.database.settled import Settled
-from infrastructure.database.shortcuts import end_alone, is_clean, is_empty, states_of
+from infrastructure.database.shortcuts import detach_all, end_alone, is_clean, is_empty, usable
 from infrastructure.database.value_reads import Cursor, ValueReads
 
 
@@ -266,9 +267,13 @@ class UnitSession(Savepoints):
             done_paused(len(self.identity_map), self._detach_all, held)
 
     def _detach_all(self, held: list[Any]) -> None:
-        states = states_of(self)
+        self.forget_known()
+        self.settled.add(detach_all(self) if usable() else self._expunged(), held)
+
+    def _expunged(self) -> list[InstanceState[Any]]:
+        states = undoing.state_list(self)
         self.expunge_all()
-        self.settled.add(states, held)
+        return states
 
     def _restore_deleted(self) -> None:
         # SQLAlchemy brings them back to the session, empty.

@@ -23,13 +23,13 @@ from infrastructure.database.shortcuts.driver import (
 from infrastructure.database.shortcuts.opening import held_alike, open_session
 from infrastructure.database.shortcuts.pooling import connection_on, give_back_clean, taken
 from infrastructure.database.shortcuts.sessions import (
+    detach_all,
     end_alone,
     hears_of_transactions,
     intercepts,
     is_clean,
     is_empty,
     only_changed,
-    states_of,
 )
 from infrastructure.database.shortcuts.tracking import Entering, Tracked
 from infrastructure.database.shortcuts.trial import VARIABLE, usable
@@ -41,6 +41,7 @@ __all__ = [
     "Tracked",
     "connection_on",
     "description_of",
+    "detach_all",
     "end_alone",
     "give_back_clean",
     "hears_of_transactions",
@@ -54,7 +55,6 @@ __all__ = [
     "raise_as_usual",
     "raise_unconnected",
     "raw_rows",
-    "states_of",
     "taken",
     "tracked",
     "usable",

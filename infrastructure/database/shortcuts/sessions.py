@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy.orm import InstanceState, Session
 from sqlalchemy.orm.base import LoaderCallableStatus
+from sqlalchemy.orm.identity import _WeakInstanceDict
 
 
 def is_clean(session: Session) -> bool:
@@ -79,10 +80,22 @@ def end_alone(session: Session) -> None:
     transaction.close()
 
 
-def states_of(session: Session) -> list[InstanceState[Any]]:
-    """What a session knows of its entities."""
+def detach_all(session: Session) -> list[InstanceState[Any]]:
+    """Let go of all entities, as ``expunge_all`` does; what the session knew of them."""
     known: Any = session
-    return [*known._new, *known.identity_map._dict.values()]
+    states: list[InstanceState[Any]] = [*known._new, *known.identity_map._dict.values()]
+    if is_heard(session, _DETACHING_EVENTS):
+        session.expunge_all()
+        return states
+    known.identity_map._kill()
+    known.identity_map = _WeakInstanceDict()
+    known._new, known._deleted = {}, {}
+    for state in states:
+        state.session_id = state._strong_obj = None
+    return states
+
+
+_DETACHING_EVENTS = ("persistent_to_detached", "deleted_to_detached", "pending_to_transient")
 
 
 @cache

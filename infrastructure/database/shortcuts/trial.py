@@ -31,6 +31,7 @@ from infrastructure.database.shortcuts.audience import Audience
 from infrastructure.database.shortcuts.driver import raise_as_usual
 from infrastructure.database.shortcuts.opening import OWN, held_alike, open_session
 from infrastructure.database.shortcuts.pooling import connection_on, give_back_clean, taken
+from infrastructure.database.shortcuts.sessions import detach_all
 from infrastructure.database.shortcuts.tracking import Tracked
 
 VARIABLE = "KIT_SHORTCUTS"
@@ -73,11 +74,13 @@ def _tried() -> tuple[Mapping[str, Any], Mapping[str, Any]]:
     with Session(engine) as session:
         row = session.scalars(select(Trial)).one()
         theirs = _seen(row, session) | _settled(row, session, session.flush)
+        theirs |= _detached(row, session, session.expunge_all)
     with Session(engine) as session:
         how = Tracked(mapping_of(Trial), ("id", "name"))
         (row,) = how.load(session, [(1, "one")]) or [None]
         ours = _seen(row, session)
         ours |= _settled(row, session, lambda: how.settle(session, mapping_of(row)))
+        ours |= _detached(row, session, lambda: detach_all(session))
     with engine.connect() as connection:
         theirs["error"] = _error(lambda: connection.exec_driver_sql("SELECT nothing"))
         raw: Any = connection.connection
@@ -97,6 +100,15 @@ def _settled(entity: Any, session: Session, settle: Callable[[], object]) -> dic
     settle()
     state: Any = mapping_of(entity)
     return {"settled": (state.modified, state.committed_state, session.is_modified(entity))}
+
+
+def _detached(entity: Any, session: Session, detach: Callable[[], object]) -> dict[str, Any]:
+    """What can be seen when nothing belongs to the session any more, a new one included."""
+    session.add(type(entity)(name="new"))
+    detach()
+    state: Any = mapping_of(entity)
+    seen = state.detached, state.session, state._strong_obj, state.modified, [*session]
+    return {"detached": (*seen, len(session.identity_map), bool(session.new))}
 
 
 def _outside(
