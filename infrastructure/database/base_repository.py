@@ -56,7 +56,7 @@ class BaseRepository(Reading[E]):
         """Store all of them or none, one round trip a batch; the tracked ones in their order."""
         session = self._writing(begins=False)
         given = self._intake.listed(entities)
-        if not any(map(self._intake.is_linked, given)):
+        if session.is_waiting() and not any(map(self._intake.is_linked, given)):
             session.ready()
         stored = None if self._births is None else self._births.store(given)
         return self._stored_by_flush(session, given) if stored is None else stored

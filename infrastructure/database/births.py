@@ -212,7 +212,9 @@ class Births:
         elif kind is self._intake.domain and not self._domain.none and kind.__weakrefoffset__:
             held = [entity.__dict__ for entity in entities]
             names = self._domain.kept
-            if self._session.tracker.knows_any(entities) or _repeats(entities):
+            if self._session.tracker.knows_any(entities):
+                return None
+            if len(entities) > 1 and len({*map(id, entities)}) < len(entities):
                 return None
         else:
             return None
@@ -291,9 +293,7 @@ class Births:
         """Tell the caches of it, and whoever listens to what was recorded."""
         if self._session.written is not None:
             self._session.written.note_rows(rows)
-        if type(entities[0]) is not dict and any(len(one.__dict__) > fields for one in entities):
+        if type(entities[0]) is dict:
+            return
+        if sum(map(len, map(vars, entities))) > fields * len(entities):
             self._session.publish_recorded(entities, rows)
-
-
-def _repeats(entities: Sequence[Any]) -> bool:
-    return len(entities) > 1 and len({*map(id, entities)}) < len(entities)

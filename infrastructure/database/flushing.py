@@ -317,12 +317,10 @@ class Tracker(Announcing):
         self.forget()
 
     def _settle_twins(self) -> None:
-        alive = {key: late for key, late in self._late.items() if late[0]() is not None}
-        settled = {
-            key: (weakref.ref(twin.original), type(twin.row), key_of(twin.row), twin.values)
-            for key, twin in self._twins.items()
-        }
-        self._late = alive | settled
+        if self._late:
+            self._late = {key: late for key, late in self._late.items() if late[0]() is not None}
+        for id_, (original, row, values) in self._twins.items():
+            self._late[id_] = weakref.ref(original), type(row), key_of(row), values
 
     @property
     def is_empty(self) -> bool:
@@ -336,7 +334,9 @@ class Tracker(Announcing):
             for reference, model, key, values in self._late.values()
             if (original := reference()) is not None and differs(original, model, values)
         ]
-        return [_named(model, key) for model, key in [*changed, *self._litters.changed_late()]]
+        if self._litters.late:
+            changed += self._litters.changed_late()
+        return [_named(model, key) for model, key in changed] if changed else []
 
     def mark(self) -> Mark:
         """How much there is to take back so far."""

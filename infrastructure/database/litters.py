@@ -168,7 +168,9 @@ class Litters:
 
     def know_any(self, originals: Sequence[Any]) -> bool:
         """Whether a row was made of any of these objects in this transaction."""
-        ids = {*map(id, originals)} if self.now else set[int]()
+        if not self.now:
+            return False
+        ids = {*map(id, originals)}
         return any(litter.is_any_of(ids, originals) for litter in self.now)
 
     def leave(self, original: Any) -> None:
@@ -195,6 +197,8 @@ class Litters:
 
     def settle(self) -> None:
         """After COMMIT."""
+        if not (self.late or self.now):
+            return
         self.late = [litter for litter in [*self.late, *self.now] if litter.settle()]
         self.now = []
 

@@ -35,8 +35,8 @@ class OwnConnection(Session):
 
     transaction_id: str | None = None
 
-    driver: Any = None
-    """The driver's connection, as long as it may be used."""
+    cursor: Any = None
+    """The driver's, as long as it may be used."""
 
     pooled: Any = None
     """The pool's, as long as SQLAlchemy has none."""
@@ -93,14 +93,15 @@ class OwnConnection(Session):
         self.bind = connection
         return connection
 
-    def take_driver(self) -> Any:
-        """The driver's connection, in the transaction of this unit."""
+    def take_cursor(self) -> Any:
+        """The driver's cursor, in the transaction of this unit."""
         if not self._begins_directly():
             connection = self.joined()
             if not connection.in_transaction():
                 connection.begin()
-            self.driver = connection.connection.driver_connection
-        return self.driver
+            raw = connection.connection.driver_connection
+            self.cursor = self.database.dialect.cursor(raw, connection.info)
+        return self.cursor
 
     def _begins_directly(self) -> bool:
         """Take a connection without SQLAlchemy's, where that is possible."""
@@ -111,13 +112,13 @@ class OwnConnection(Session):
         if self._transactions_are_observed():
             return False
         try:
-            self.pooled = taken(self.source)
+            pooled = self.pooled = taken(self.source)
         except self.source.dialect.loaded_dbapi.Error as error:
             raise_unconnected(self.source, error)
-        self.driver = self.pooled.driver_connection
+        self.cursor = self.database.dialect.cursor(pooled.driver_connection, pooled.info)
         if self._begin:
             try:
-                self.driver.execute(self._begin)
+                self.cursor.execute(self._begin)
             except Exception as error:  # noqa: BLE001 -- SQLAlchemy knows what to do with each
                 self.raise_as_usual(error, self._begin, ())
         return True
@@ -139,7 +140,7 @@ class OwnConnection(Session):
 
     def raise_as_usual(self, error: Exception, sql: str | None, values: Any) -> NoReturn:
         """Raise what SQLAlchemy does of an error of the driver."""
-        self.driver = None
+        self.cursor = None
         connection = self.joined() if self.pooled is None else self._hand_over()
         raise_as_usual(connection, error, sql, values)
 
@@ -148,7 +149,7 @@ class OwnConnection(Session):
     def commit_directly(self) -> None:
         """COMMIT what SQLAlchemy does not know of."""
         try:
-            self.driver.commit()
+            self.pooled.driver_connection.commit()
         except Exception as error:  # noqa: BLE001 -- SQLAlchemy knows what to do with each
             self.raise_as_usual(error, None, None)
         self._give_back_clean()
@@ -177,7 +178,7 @@ class OwnConnection(Session):
         """From now on, use another connection; that one is given back later."""
         if self.pooled is not None:
             self._owned = [*self._owned, self.pooled]
-        self.driver = self._connection = self.pooled = None
+        self.cursor = self._connection = self.pooled = None
 
     def _give_back(self, connection: Any) -> None:
         self.bind = self.source

@@ -104,7 +104,6 @@ class Reading(Generic[E]):
         self._intake = Intake(session, self._rules)
         plain = session.read_only and entity is not None and not issubclass(entity, SQLModel)
         self._entity_class = entity if plain else None
-        self._given = Given(session)
         how = recipe(table, entity) if plain else None
         self._plain = None if how is None else PlainRows(session, how, self._given)
         way = None if plain else tracked(table, self._rules.names)
@@ -118,6 +117,10 @@ class Reading(Generic[E]):
     @memoized_property
     def _rows(self) -> Rows:
         return Rows(self._unit, self.model)
+
+    @memoized_property
+    def _given(self) -> Given:
+        return Given(self._unit)
 
     def loading(self, *names: str) -> Self:
         """This repository for one use, with these relationships loaded besides ``load``."""

@@ -72,7 +72,7 @@ class Savepoints(Publishing):
                 nested.rollback()
         except Exception as error:  # noqa: BLE001 -- the connection is lost: all has failed
             self.failure, self.failed_at = self.failure or error, 0
-            self.driver = None
+            self.cursor = None
             self._give_back_values(held)
             return
         if mark >= self.depth:

@@ -79,7 +79,7 @@ class UnitSession(Savepoints):
     def fail(self, error: BaseException, *, wholly: bool = False) -> None:
         """Remember the first failure."""
         super().fail(error, wholly=wholly)
-        self.driver = None
+        self.cursor = None
         self.forget_known()
 
     def begin_unit(self) -> None:
@@ -140,7 +140,7 @@ class UnitSession(Savepoints):
         self.wrote = self.begun = False
         self.transaction_id = self.written = None
         self.finished += 1
-        self.driver = self._connection = None
+        self.cursor = self._connection = None
         self.forget_known()
 
     # -- how a transaction ends ------------------------------------------------------------
@@ -240,9 +240,13 @@ class UnitSession(Savepoints):
             self.forget_known()
             return
         try:
-            self.undo()
+            if self._has_no_transaction():
+                self.give_back_connections()
+            else:
+                self.undo()
         finally:
             self.left = True
+            self.forget_known()
             if self.in_transaction():
                 super().close()
 
@@ -343,6 +347,10 @@ class UnitSession(Savepoints):
     def _clear_the_way(self) -> None:
         self.tracker.check_recent_twins()
         self.flush()
+
+    def is_waiting(self) -> bool:
+        """Whether anything may have to be written, or refused, before more is queued."""
+        return not is_clean(self) or self._tracker is not None or bool(vars(self).get("info"))
 
     ready = guarded(_clear_the_way)
     """Begin, and write what is waiting: what is wrong with that is said before more is queued."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 from typing import Any
 
 from sqlalchemy import inspect as state_of
@@ -35,16 +36,19 @@ class Settled:
         ``held`` are those with lists and dicts: a change inside one is seen only
         as long as somebody has it.
         """
-        self._states = [state for state in self._states if state.obj() or state.modified]
+        if self._states:
+            self._states = [state for state in self._states if state.obj() or state.modified]
         self._held += held
-        # where it is not so, nobody can change it
-        added = [state for state in states if state.key is not None and state.obj() is not None]
-        watched = self._watched
-        watched |= _with_json(added)
-        for state in added:
-            if state.modified or state.expired_attributes or state.class_ in watched:
+        for state in states:
+            if state.key is None or state.obj() is None:
+                continue  # nobody can change it
+            kind: Any = state.class_
+            if _has_json(kind):
+                self._watched.add(kind)
                 detach(state)
-        self._states += added
+            elif state.modified or state.expired_attributes:
+                detach(state)
+            self._states.append(state)
 
     def changed(self) -> list[str]:
         """What to call those that were changed since."""
@@ -73,9 +77,10 @@ class Settled:
         self.add(released, ())
 
 
-def _with_json(states: Iterable[InstanceState[Any]]) -> set[type[Any]]:
-    """The classes in whose entities something may change inside."""
-    return {kind for kind in {state.class_ for state in states} if rules_of(kind).json}
+@cache
+def _has_json(kind: Any) -> bool:
+    """Whether something may change inside of the entities of a class."""
+    return bool(rules_of(kind).json)
 
 
 def detach(state: InstanceState[Any]) -> None:

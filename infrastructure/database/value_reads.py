@@ -91,10 +91,10 @@ class ValueReads(Noting, OwnConnection):
             named = dict(zip(prepared.names, values, strict=True))
             with noting_by_row(self.written, prepared.writes):
                 return Found(self.joined().execute(prepared.statement, named).all())
-        driver = self.driver or self.take_driver()
+        cursor = self.cursor or self.take_cursor()
         parameters = prepared.parameters(values)
         try:
-            cursor = driver.execute(prepared.sql, parameters)
+            cursor.execute(prepared.sql, parameters)
             rows = cursor.fetchall()
         except Exception as error:  # noqa: BLE001 -- SQLAlchemy knows what to do with each
             self.raise_as_usual(error, prepared.sql, parameters)

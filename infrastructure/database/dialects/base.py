@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import (
+    Callable,
+    Collection,
+    Iterable,
+    Iterator,
+    Mapping,
+    MutableMapping,
+    Sequence,
+)
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -216,6 +224,13 @@ class Dialect(ABC):
         None where that is more than one command.
         """
         return None
+
+    def cursor(self, driver: Any, info: MutableMapping[Any, Any]) -> Any:
+        """A cursor of the driver's connection, for statements whose rows are read at once.
+
+        ``info`` is of the pool's record.
+        """
+        return driver.cursor()
 
     @abstractmethod
     def streamer(self, engine: Engine, reader: Engine) -> Engine:

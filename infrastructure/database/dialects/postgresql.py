@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, MutableMapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any
@@ -37,6 +37,7 @@ from infrastructure.database.dialects import (
     postgresql_binary,
     postgresql_bulk,
     postgresql_copy,
+    postgresql_cursor,
     postgresql_keys,
     postgresql_outcome,
     postgresql_words,
@@ -94,6 +95,9 @@ class PostgreSQL(Dialect):
 
     def begin_directly(self, settings: Settings, *, read_only: bool) -> str | None:
         return None if _begins_with_commands(settings) else ""
+
+    def cursor(self, driver: Any, info: MutableMapping[Any, Any]) -> Any:
+        return postgresql_cursor.cursor_of(driver, info)
 
     def streamer(self, engine: Engine, reader: Engine) -> Engine:
         return engine.execution_options(postgresql_readonly=True)
@@ -258,6 +262,7 @@ def _engine(settings: Settings, pool: Mapping[str, Any], *startup: str) -> Engin
         **pool,
     )
     ping_rested(engine)
+    postgresql_cursor.keep_small(engine)
     return engine
 
 

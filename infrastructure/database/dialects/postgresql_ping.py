@@ -41,6 +41,6 @@ def _note(connection: Any, _record: Any) -> None:
 def _is_quiet(connection: Any) -> bool:
     """Whether nothing has arrived that nobody asked for."""
     try:
-        return not (connection.closed or select.select([connection], [], [], 0)[0])
-    except (connection.Error, OSError, ValueError):
+        return not select.select([connection.pgconn.socket], [], [], 0)[0]
+    except (connection.Error, OSError, ValueError):  # it is closed
         return False

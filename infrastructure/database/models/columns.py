@@ -66,7 +66,7 @@ def text(length: int | None) -> Check:
             return None
         if length is not None and len(value) > length:
             return f"is longer than {length} characters"
-        return _character(value)
+        return None if value.isascii() and "\0" not in value else _character(value)
 
     return check
 
@@ -74,8 +74,6 @@ def text(length: int | None) -> Check:
 def _character(value: str) -> str | None:
     if "\0" in value:
         return "holds a NUL character, which PostgreSQL cannot store"
-    if value.isascii():
-        return None
     try:
         value.encode()
     except UnicodeEncodeError:

@@ -21,8 +21,8 @@ class Audience:
     """Whether more listen to an engine than in the beginning."""
 
     def __init__(self, engine: Engine) -> None:
-        self._to_statements = _listeners(engine, _STATEMENTS)
-        self._to_transactions = _listeners(engine, _TRANSACTIONS)
+        self._to_statements = listeners_of(engine.dispatch, *_STATEMENTS)
+        self._to_transactions = listeners_of(engine.dispatch, *_TRANSACTIONS)
         self._statements = sum(map(len, self._to_statements))
         self._transactions = sum(map(len, self._to_transactions))
 
@@ -38,13 +38,13 @@ class Audience:
         return sum(map(len, self._to_transactions)) > self._transactions
 
 
-def _listeners(engine: Engine, names: tuple[str, ...]) -> list[Collection[Any]]:
-    """The collections that hold them, now and later: those of the engine, and of all engines."""
+def listeners_of(dispatch: Any, *names: str) -> list[Collection[Any]]:
+    """What holds the listeners to some events, now and later: the own ones, and those to all."""
     found: list[Collection[Any]] = []
     for name in names:
-        held: Any = getattr(engine.dispatch, name)
+        held: Any = getattr(dispatch, name)
         if isinstance(held, _EmptyListener):  # it would be replaced by the first one to come
-            held = held.for_modify(engine.dispatch)
+            held = held.for_modify(dispatch)
         known = isinstance(held, _ListenerCollection)
         found += [held.parent_listeners, held.listeners] if known else [held]
     return found

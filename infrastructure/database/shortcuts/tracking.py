@@ -10,6 +10,7 @@ from sqlalchemy.orm import InstanceState, Mapper, Session
 from sqlmodel import SQLModel
 
 from infrastructure.database.models.building import Converts, compiled, converters, converting
+from infrastructure.database.shortcuts.audience import listeners_of
 from infrastructure.database.shortcuts.sessions import LOADING_EVENTS, STORING_EVENTS, is_heard
 
 Load = Callable[[Iterable[Sequence[Any]], Any, int, Any], "list[Any] | None"]
@@ -37,6 +38,11 @@ class Tracked:
         self.names = names
         self.keys = [mapper.get_property_by_column(key).key for key in mapper.primary_key]
         self.state = mapper.class_manager.STATE_ATTR
+        seen, made = mapper.dispatch, mapper.class_manager.dispatch
+        self._loading = listeners_of(made, "load")
+        self._storing = listeners_of(seen, "before_insert", "after_insert")
+        self._storing += listeners_of(made, "init")  # the first one is SQLAlchemy's own
+        self._changing = listeners_of(seen, "before_update", "after_update")
         self.stores_alike = _stores_alike(mapper)
         self.changes_alike = _changes_alike(mapper)
         self._loads: dict[Converts, Load] = {}
@@ -99,19 +105,12 @@ class Tracked:
 
     def is_watched_when_storing(self, session: Session) -> bool:
         """Whether somebody wants to see what is stored."""
-        mapper = self.mapper
-        return bool(
-            not self.stores_alike
-            or mapper.dispatch.before_insert
-            or mapper.dispatch.after_insert
-            or is_heard(session, STORING_EVENTS)
-            or len(mapper.class_manager.dispatch.init) > 1  # the first one is SQLAlchemy's own
-        )
+        heard = not self.stores_alike or sum(map(len, self._storing)) > 1
+        return heard or is_heard(session, STORING_EVENTS)
 
     def is_watched_when_changing(self, session: Session) -> bool:
         """Whether somebody wants to see what is written."""
-        seen = self.mapper.dispatch
-        return bool(seen.before_update or seen.after_update) or is_heard(session, STORING_EVENTS)
+        return any(self._changing) or is_heard(session, STORING_EVENTS)
 
     def changed(self, state: InstanceState[Any], values: Mapping[str, Any]) -> dict[str, Any]:
         """Those values that are others than the stored ones."""
@@ -132,7 +131,7 @@ class Tracked:
 
     def is_watched(self, session: Session) -> bool:
         """Whether somebody wants to see what is loaded."""
-        return bool(self.mapper.class_manager.dispatch.load) or is_heard(session, LOADING_EVENTS)
+        return any(self._loading) or is_heard(session, LOADING_EVENTS)
 
 
 def _stores_alike(mapper: Mapper[Any]) -> bool:
