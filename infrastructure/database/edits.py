@@ -53,8 +53,9 @@ class Edits:
         undone: Callable[[], None],
     ) -> list[Any] | None:
         """UPDATE; None if there is nothing to write. ``undone`` is called if it fails."""
-        entity, rules = cast(Any, state.obj()), self.rules
-        held: dict[str, Any] = entity.__dict__
+        entity: Any = state.obj()
+        key: Any = state.key
+        rules, held = self.rules, entity.__dict__
         tracker.check_recent_twins()
         values = self._converted({name: held[name] for name in state.committed_state})
         changed = self.how.changed(state, values)
@@ -67,7 +68,7 @@ class Edits:
         changed |= {name: self.how.next_version(old) for name, old in version.items()}
         tracker.expect(entity)
         try:
-            self._write(session, changed, (*cast(Any, state.key)[1], *version.values()))
+            self._write(session, changed, (*key[1], *version.values()))
         except Exception:
             undone()
             raise
@@ -93,7 +94,7 @@ class Edits:
         if len(rows) != 1:
             raise StaleDataError
         _, *transaction = rows[0]
-        session.transaction_id = next(iter(transaction), None)
+        session.transaction_id = transaction[0] if transaction else None
 
 
 def store(session: ValueReads, tracker: Tracker, undone: Callable[[], None]) -> list[Any] | None:
@@ -105,7 +106,8 @@ def store(session: ValueReads, tracker: Tracker, undone: Callable[[], None]) -> 
     state = only_changed(session)
     if state is None:
         return None
-    edits = _edits_of(cast(Any, state.class_))
+    model: Any = state.class_
+    edits = _edits_of(model)
     if edits is None or not edits.fit(session, state):
         return None
     return edits.store(session, tracker, state, undone)

@@ -15,6 +15,7 @@ from sqlmodel import Session
 
 from infrastructure.database.database import Database
 from infrastructure.database.shortcuts import (
+    BegunLater,
     connection_on,
     give_back_clean,
     hears_of_transactions,
@@ -63,6 +64,10 @@ class OwnConnection(Session):
         self.read_only = read_only
         self._begin = database.begins.get(read_only) if isolation_level is None else None
 
+    def _autobegin_t(self, begin: bool = False) -> Any:
+        begins_later = self.pooled is not None and not begin
+        return BegunLater(self) if begins_later else super()._autobegin_t(begin)
+
     # -- the connection --------------------------------------------------------------------
 
     def get_bind(self, *args: Any, **options: Any) -> Any:
@@ -99,9 +104,14 @@ class OwnConnection(Session):
             connection = self.joined()
             if not connection.in_transaction():
                 connection.begin()
-            raw = connection.connection.driver_connection
-            self.cursor = self.database.dialect.cursor(raw, connection.info)
+            self._use(connection.connection.driver_connection, connection.info)
         return self.cursor
+
+    def _use(self, driver: Any, info: Any) -> None:
+        try:
+            self.cursor = self.database.dialect.cursor(driver, info)
+        except Exception as error:  # noqa: BLE001 -- SQLAlchemy knows what to do with each
+            self.raise_as_usual(error, None, None)
 
     def _begins_directly(self) -> bool:
         """Take a connection without SQLAlchemy's, where that is possible."""
@@ -115,7 +125,7 @@ class OwnConnection(Session):
             pooled = self.pooled = taken(self.source)
         except self.source.dialect.loaded_dbapi.Error as error:
             raise_unconnected(self.source, error)
-        self.cursor = self.database.dialect.cursor(pooled.driver_connection, pooled.info)
+        self._use(pooled.driver_connection, pooled.info)
         if self._begin:
             try:
                 self.cursor.execute(self._begin)

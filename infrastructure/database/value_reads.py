@@ -97,6 +97,7 @@ class ValueReads(Noting, OwnConnection):
             cursor.execute(prepared.sql, parameters)
             rows = cursor.fetchall()
         except Exception as error:  # noqa: BLE001 -- SQLAlchemy knows what to do with each
+            del cursor  # as long as it lives, SQLite keeps a closed connection's locks
             self.raise_as_usual(error, prepared.sql, parameters)
         return Found(rows, self.database.conversions.of(prepared.columns, cursor))
 

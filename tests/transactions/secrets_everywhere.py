@@ -35,7 +35,7 @@ class Canary:
         self.encoded = quote(self.text, safe="")
         self.whole = random.randrange(10**9, 2 * 10**9)
         self.big = random.randrange(10**17, 10**18)
-        self.amount = Decimal(random.randrange(10**9, 10**10)) / 100
+        self.amount = Decimal(random.randrange(10**8, 10**9) * 10 + 1) / 100  # never whole
         self.ratio = random.randrange(10**8, 10**9) + 0.25
         self.day = date(random.randrange(2300, 2900), 11, random.randrange(10, 29))
         self.moment = datetime(self.day.year + 1, 10, self.day.day, 23, 59, 58, tzinfo=UTC)

@@ -20,7 +20,7 @@ from infrastructure.database.shortcuts.driver import (
     raise_unconnected,
     raw_rows,
 )
-from infrastructure.database.shortcuts.opening import held_alike, open_session
+from infrastructure.database.shortcuts.opening import BegunLater, held_alike, open_session
 from infrastructure.database.shortcuts.pooling import connection_on, give_back_clean, taken
 from infrastructure.database.shortcuts.sessions import (
     detach_all,
@@ -37,6 +37,7 @@ from infrastructure.database.shortcuts.trial import VARIABLE, usable
 __all__ = [
     "VARIABLE",
     "Audience",
+    "BegunLater",
     "Entering",
     "Tracked",
     "connection_on",

@@ -20,6 +20,22 @@ def held_alike() -> dict[str, Any]:
     return {name: value for name, value in held.items() if name not in OWN}
 
 
+class BegunLater:
+    """A transaction of a session that begins when something is asked of it.
+
+    SQLAlchemy begins one with the first change of an entity, where a unit has begun one itself.
+    """
+
+    __slots__ = ("_session",)
+
+    def __init__(self, session: Any) -> None:
+        self._session = session
+
+    def __getattr__(self, name: str) -> Any:
+        begun = self._session._transaction or Session._autobegin_t(self._session)
+        return getattr(begun, name)
+
+
 def open_session(session: Session, engine: Engine, options: Mapping[str, Any]) -> None:
     """Give a session what it has alone; its class holds the rest."""
     one: Any = session

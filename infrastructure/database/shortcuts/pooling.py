@@ -45,10 +45,10 @@ class Taken:
         """Undo what there is, and give it back."""
         try:
             self.driver_connection.rollback()
-        except BaseException:
+        except Exception:  # noqa: BLE001 -- whatever it is, the connection goes
             self.invalidate()
-            raise
-        self._go_back(_DIRTY)
+        else:
+            self._go_back(_DIRTY)
 
     def invalidate(self) -> None:
         """Nobody is to use it any more."""

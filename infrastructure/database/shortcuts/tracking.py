@@ -114,7 +114,8 @@ class Tracked:
 
     def changed(self, state: InstanceState[Any], values: Mapping[str, Any]) -> dict[str, Any]:
         """Those values that are others than the stored ones."""
-        old, manager = state.committed_state, cast(Any, state.manager)
+        old: dict[str, Any] = state.committed_state
+        manager: Any = state.manager
         return {
             name: value
             for name, value in values.items()
@@ -127,7 +128,8 @@ class Tracked:
 
     def settle(self, session: Session, state: InstanceState[Any]) -> None:
         """What an entity holds is stored now."""
-        state._commit_all(cast(Any, state.obj()).__dict__, session.identity_map)
+        entity: Any = state.obj()
+        state._commit_all(entity.__dict__, session.identity_map)
 
     def is_watched(self, session: Session) -> bool:
         """Whether somebody wants to see what is loaded."""
