@@ -64,6 +64,9 @@ class Reading(Generic[E]):
 
     _entity: ClassVar[type[Any] | None] = None
 
+    _plain_class: ClassVar[Any] = None
+    """What read-only units make; None for rows."""
+
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         for base in getattr(cls, "__orig_bases__", ()):
@@ -87,6 +90,7 @@ class Reading(Generic[E]):
     @classmethod
     def _bind(cls, entity: type[Any]) -> None:
         cls._entity = entity
+        cls._plain_class = None if issubclass(entity, SQLModel) else entity
         model = getattr(cls, "model", entity)
         if not hasattr(model, "__table__"):
             raise TypeError(f"{cls.__name__}: {model.__name__} is no table; set model to one")
@@ -96,19 +100,17 @@ class Reading(Generic[E]):
 
     def __init__(self, session: UnitSession, model: type[E] | None = None) -> None:
         table: Any = model if model is not None else getattr(type(self), "model", None)
-        entity: Any = type(self)._entity
         _refuse_unfit(table)
         self.model = table
         self._unit = session
         self._rules = rules_of(table)
         self._intake = Intake(session, self._rules)
-        plain = session.read_only and entity is not None and not issubclass(entity, SQLModel)
-        self._entity_class = entity if plain else None
-        how = recipe(table, entity) if plain else None
+        plain = self._entity_class = self._plain_class if session.read_only else None
+        how = None if plain is None else recipe(table, plain)
         self._plain = None if how is None else PlainRows(session, how, self._given)
-        way = None if plain else tracked(table, self._rules.names)
+        way = None if plain is not None else tracked(table, self._rules.names)
         self._tracked = None if way is None else TrackedRows(session, way)
-        self._cached = None if self.cache is None or not plain else self._through_cache()
+        self._cached = None if self.cache is None or plain is None else self._through_cache()
         self._hit: Callable[[Any], E | None] | None
         self._hit = None if self._cached is None else self._cached.hit
         self._quick: dict[Any, weakref.ref[E]] = session.known_of((table, self._entity_class))

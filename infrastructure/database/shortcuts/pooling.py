@@ -24,7 +24,7 @@ class Taken:
 
     def __init__(self, pool: Any, record: Any) -> None:
         self._pool = pool
-        self._record = record
+        self._record: Any = record
         self.driver_connection = record.dbapi_connection
         self.info = record.info
         self._mark = record.fairy_ref = weakref.ref(self)
@@ -56,8 +56,12 @@ class Taken:
 
     def _go_back(self, state: PoolResetState) -> None:
         pool, record, driver = self._pool, self._record, self.driver_connection
-        if pool.dispatch.reset:
-            pool.dispatch.reset(driver, record, state)
+        try:
+            if pool.dispatch.reset:
+                pool.dispatch.reset(driver, record, state)
+        except Exception:  # noqa: BLE001 -- as above
+            self.invalidate()
+            return
         self._record = None
         if record.finalize_callback:
             record.checkin()
