@@ -101,7 +101,6 @@ class Kind:
         self.generated = self.table.autoincrement_column
         """The column for which the database has a key, if it has one."""
         self.generated_name = None if self.generated is None else self.rules.keys[0]
-        self.key = self.rules.columns[self.rules.keys[0]]
         self.needed = {*self.rules.filled_in, *self.rules.keys} - {self.generated_name}
         """The fields of a row for which nothing but a flush knows what to do with None."""
 
@@ -161,9 +160,7 @@ class Births:
             return None
         name = self._kind.generated_name
         generated = name is not None and values[name] is None
-        key = self._insert_returning(values, generated=generated)
-        if generated:
-            values[str(name)] = key
+        self._insert_one(values, name if generated else None)
         row = self._how.enter_one(self._session, values, frozenset(held))
         self._note([entity], [row], len(held))
         originals = [entity] if type(entity) is self._intake.domain else []
@@ -187,17 +184,21 @@ class Births:
             values |= dict.fromkeys({"created_at", "updated_at"} - held.keys(), now)
         return values
 
-    def _insert_returning(self, values: dict[str, Any], *, generated: bool) -> Any:
-        """INSERT; the key of the row."""
-        kind, session = self._kind, self._session
-        if generated:
-            values = values.copy()
-            del values[str(kind.generated_name)]
-        names = tuple(map(kind.columns.__getitem__, values))
-        prepared = session.database.prepared_insert(kind.table, names, kind.key)
-        ((key, *transaction),), _ = session.write(prepared, list(values.values()))
-        session.transaction_id = transaction[0] if transaction else None
-        return key
+    def _insert_one(self, values: dict[str, Any], generated: str | None) -> None:
+        """INSERT; from now on the values have the key that the database gave, if it gave one.
+
+        Without one, nothing of the row comes back, which nobody may be allowed to read.
+        """
+        kind, session, given = self._kind, self._session, values
+        if generated is not None:
+            given = {name: value for name, value in values.items() if name != generated}
+        returned = None if generated is None else kind.generated
+        names = tuple(map(kind.columns.__getitem__, given))
+        prepared = session.database.prepared_insert(kind.table, names, returned)
+        told = [value for row in session.write(prepared, [*given.values()]).rows for value in row]
+        if generated is not None:
+            values[generated] = told.pop(0)
+        session.transaction_id = told[0] if told else None
 
     # -- what is given ---------------------------------------------------------------------
 
@@ -263,7 +264,10 @@ class Births:
             return None
         if missing == 1:
             one = {name: column[0] for name, column in values.items()}
-            brood.give_keys(name, [self._insert_returning(one, generated=True)])
+            if not self._session.database.engine.dialect.insert_returning:
+                return None
+            self._insert_one(one, name)
+            brood.give_keys(name, [one[name]])
             return True
         session = self._session
         keys = session.database.dialect.take_keys(session.connection(), column, missing)

@@ -138,15 +138,14 @@ class Database(Clocked):
         return self._once(key, lambda: (query.make().with_only_columns(*columns), query.parameters))
 
     def prepared_insert(
-        self, table: Table, names: tuple[str, ...], returned: Column[Any]
+        self, table: Table, names: tuple[str, ...], returned: Column[Any] | None
     ) -> Prepared:
-        """The INSERT of one row with these columns, which gives back another one.
+        """The INSERT of one row with these columns, which gives back another one, if any.
 
         And what the transaction is called, where that is of use.
         """
-        return self._once(
-            (table, names), lambda: one_insert(table, names, returned, *self._called())
-        )
+        back = () if returned is None else (returned,)
+        return self._once((table, names), lambda: one_insert(table, names, *back, *self._called()))
 
     def prepared_update(
         self, table: Table, names: tuple[str, ...], expected: tuple[str, ...]

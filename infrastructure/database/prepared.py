@@ -50,12 +50,12 @@ class Conversions:
     def of(self, columns: Sequence[Any], cursor: Any) -> Converts:
         """Those of these columns; the cursor has what the driver says of them."""
         found = self._known.get(columns)
-        if found is None:
+        if found is None and columns:
             pairs = zip(columns, cursor.description, strict=True)
             processes = [self._process(column.type, said[1]) for column, said in pairs]
             found = tuple((at, each) for at, each in enumerate(processes) if each is not None)
             self._known[columns] = found
-        return found
+        return found or ()
 
     def _process(self, type_: TypeEngine[Any], code: Any) -> Process | None:
         sqlalchemy = self._engine.dialect

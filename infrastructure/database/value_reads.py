@@ -90,7 +90,8 @@ class ValueReads(Noting, OwnConnection):
         if self.is_observed():
             named = dict(zip(prepared.names, values, strict=True))
             with noting_by_row(self.written, prepared.writes):
-                return Found(self.joined().execute(prepared.statement, named).all())
+                found = self.joined().execute(prepared.statement, named)
+                return Found(found.all() if found.returns_rows else [])
         cursor = self.cursor or self.take_cursor()
         parameters = prepared.parameters(values)
         try:

@@ -1,14 +1,16 @@
 """Tables of PostgreSQL with a will of their own: defaults, triggers, policies, generated ones."""
 
+from dataclasses import dataclass
 from typing import Any, ClassVar
+from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import Column, Computed, Identity, Integer, String, text
 from sqlmodel import Field
 
-from domain import where
+from domain import Entity, where
 from domain.errors import CheckViolation
-from infrastructure.database import BaseUnitOfWork, Database, Model
+from infrastructure.database import BaseRepository, BaseUnitOfWork, Database, Model
 
 pytestmark = pytest.mark.postgresql
 
@@ -34,7 +36,7 @@ def database(postgresql_url: str, make_database: Any) -> Any:
 
 @pytest.fixture
 def tables() -> list[Any]:
-    return [Willful]
+    return [Willful, VoteModel]
 
 
 TRIGGER = """
@@ -97,3 +99,44 @@ def test_a_check_of_the_database_is_named(database: Database) -> None:
     with pytest.raises(CheckViolation) as raised, BaseUnitOfWork(database) as uow:
         uow.repository(Willful).bulk_create([{"name": "a"}, {"name": "x"}])
     assert raised.value.constraint == "few"
+
+
+@dataclass(eq=False, kw_only=True)
+class Vote(Entity):
+    choice: str
+    id: UUID
+
+
+class VoteModel(Vote, Model, table=True):
+    __tablename__: ClassVar[str] = "secret_votes"
+
+    id: UUID = Field(primary_key=True)
+    choice: str = Field(max_length=20)
+
+
+class Votes(BaseRepository[Vote]):
+    model = VoteModel
+
+
+def test_who_may_only_insert_creates_rows_with_their_keys(database: Database) -> None:
+    """Nothing of such a row comes back: that would need the right to read it."""
+    role = "kit_test_voter"
+    with database.engine.begin() as connection:
+        for sql in (
+            f"DROP ROLE IF EXISTS {role}",
+            f"CREATE ROLE {role}",
+            f"GRANT USAGE ON SCHEMA public TO {role}",
+            f"GRANT INSERT ON secret_votes TO {role}",
+        ):
+            connection.execute(text(sql))
+    try:
+        with BaseUnitOfWork(database) as uow:
+            uow.session.connection().execute(text(f"SET LOCAL ROLE {role}"))
+            Votes(uow.session).create(Vote(choice="yes", id=uuid4()))
+            uow.commit()
+        with BaseUnitOfWork(database, read_only=True) as uow:
+            assert [vote.choice for vote in Votes(uow.session).get_all()] == ["yes"]
+    finally:
+        with database.engine.begin() as connection:
+            connection.execute(text(f"DROP OWNED BY {role}"))
+            connection.execute(text(f"DROP ROLE {role}"))

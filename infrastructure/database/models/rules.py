@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import difflib
 import functools
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
@@ -129,6 +128,8 @@ class Rules:
     def _no_field(self, name: str) -> str:
         if name in self.relationships:
             return "is a relationship, not a field"
+        import difflib  # noqa: PLC0415 -- only to help whoever is wrong
+
         near = difflib.get_close_matches(name, self.columns, n=1)
         hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(self.columns)}"
         return f"is no field of {self.entity}; {hint}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import weakref
 from typing import Any
 
@@ -72,7 +73,9 @@ class Taken:
         _lay_down(pool, record)
 
     def __del__(self) -> None:
-        if self._record is not None and self._record.fairy_ref is self._mark:  # not in a child
+        if self._record is None or sys.is_finalizing():
+            return
+        if self._record.fairy_ref is self._mark:  # not in a child, whose it is not
             self.hand_over().close()
 
 
