@@ -6,7 +6,7 @@ import gc
 import os
 import threading
 from collections.abc import Callable
-from contextlib import AbstractContextManager, ContextDecorator, nullcontext
+from contextlib import ContextDecorator
 from typing import ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -57,13 +57,8 @@ def paused() -> _Paused:
     return _paused
 
 
-def paused_for(count: int) -> AbstractContextManager[None]:
-    """The same, where there are so many of them that it is worth it."""
-    return _paused if count > _FEW else _not_paused
-
-
 def done_paused(count: int, work: Callable[P, T], /, *args: P.args, **options: P.kwargs) -> T:
-    """What a piece of work gives, done while it is paused where it is worth it."""
+    """What a piece of work gives; while it is done, the collector pauses if that is worth it."""
     if count <= _FEW:
         return work(*args, **options)
     with _paused:
@@ -71,7 +66,6 @@ def done_paused(count: int, work: Callable[P, T], /, *args: P.args, **options: P
 
 
 _FEW = 10
-_not_paused = nullcontext()
 
 
 def _begin_anew() -> None:

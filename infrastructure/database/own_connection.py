@@ -32,7 +32,7 @@ from infrastructure.database.shortcuts import (
 class OwnConnection(Session):
     """A session that need not have SQLAlchemy's connection."""
 
-    vars().update(held_alike())
+    vars().update(held_alike())  # with which every session of SQLAlchemy begins
 
     transaction_id: str | None = None
 
