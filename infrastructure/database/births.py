@@ -117,7 +117,7 @@ class Births:
         self._session = session
         self._intake = intake
         self._how = how
-        self._kind = _kind_of(*cast("tuple[Any, Any]", (intake.domain, intake.model)))
+        self._kind = _kind_of(intake.domain, intake.model)
         self._rules = intake.rules
         self._domain = self._kind.domain
 

@@ -26,8 +26,8 @@ class Intake:
     def __init__(self, session: UnitSession, rules: Rules) -> None:
         self.session = session
         self.rules = rules
-        self.model = rules.model
-        self.domain: type[Any] = getattr(rules.model, "__entity_class__", rules.model)
+        self.model: Any = rules.model
+        self.domain: Any = getattr(rules.model, "__entity_class__", rules.model)
 
     def _new(self, given: Any) -> Any:
         if isinstance(given, self.model):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import Engine, event
 from sqlalchemy import inspect as state_of
 from sqlalchemy.orm import ORMExecuteState, Session, with_loader_criteria
 from sqlmodel import Field, select
@@ -207,6 +207,29 @@ def test_listeners_hear_of_everything_as_ever(quarry: Database) -> None:
     finally:
         for name in ("load", "before_insert"):
             event.remove(StoneModel, name, hear)
+
+
+def test_who_listened_before_the_database_was_made_hears_of_each_statement(
+    make_database: Any, url: str
+) -> None:
+    """As what traces all engines of a process does."""
+    heard: list[str] = []
+
+    def hear(*arguments: Any) -> None:
+        heard.append(arguments[2])
+
+    event.listen(Engine, "before_cursor_execute", hear)
+    try:
+        database = make_database(url)
+        with Quarry(database) as uow:
+            uow.stones.create(Stone(name="one"))
+            uow.commit()
+        heard.clear()
+        with Quarry(database, read_only=True) as uow:
+            assert uow.stones.get_by_id(1) is not None
+    finally:
+        event.remove(Engine, "before_cursor_execute", hear)
+    assert [sql for sql in heard if "quick_stones" in sql] != []
 
 
 @pytest.mark.parametrize("read_only", [False, True], ids=["writing", "reading"])

@@ -75,11 +75,10 @@ class ColumnLists:
 
     def whole(self, given: Mapping[str, Sequence[Any]], count: int) -> Lists:
         """All fields, converted, defaults included."""
-        missing = self._fields.keys() - given.keys()
-        if missing and not all(self._fields[name].has_default for name in missing):
+        if not self._required <= given.keys():
             raise Unfit
         found = self._converted(given)
-        for name in missing:
+        for name in self._fields.keys() - given.keys():
             found[name] = self._fields[name].defaults(count)
         return self._checked({name: found[name] for name in self._fields})
 

@@ -17,14 +17,17 @@ _STATEMENTS = (
 _TRANSACTIONS = ("begin", "commit", "rollback")
 
 
+_KIT = "infrastructure.database."
+
+
 class Audience:
-    """Whether more listen to an engine than in the beginning."""
+    """Whether more listen to an engine than the kit itself."""
 
     def __init__(self, engine: Engine) -> None:
         self._to_statements = listeners_of(engine.dispatch, *_STATEMENTS)
         self._to_transactions = listeners_of(engine.dispatch, *_TRANSACTIONS)
-        self._statements = sum(map(len, self._to_statements))
-        self._transactions = sum(map(len, self._to_transactions))
+        self._statements = sum(map(_own, self._to_statements))
+        self._transactions = sum(map(_own, self._to_transactions))
 
     def hears_statements(self, connection: Connection | None = None) -> bool:
         """Whether somebody wants to hear of each statement; those of a connection, if it is one."""
@@ -36,6 +39,12 @@ class Audience:
     def hears_transactions(self) -> bool:
         """Whether somebody wants to hear of each transaction."""
         return sum(map(len, self._to_transactions)) > self._transactions
+
+
+def _own(held: Collection[Any]) -> int:
+    """How many of them are the kit's: functions, methods, or objects of a class of it."""
+    modules = (getattr(one, "__module__", None) or type(one).__module__ for one in held)
+    return sum(module.startswith(_KIT) for module in modules)
 
 
 def listeners_of(dispatch: Any, *names: str) -> list[Collection[Any]]:

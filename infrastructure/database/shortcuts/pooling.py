@@ -60,16 +60,12 @@ class Taken:
         try:
             if pool.dispatch.reset:
                 pool.dispatch.reset(driver, record, state)
+            if pool.dispatch.checkin:
+                pool.dispatch.checkin(driver, record)
         except Exception:  # noqa: BLE001 -- as above
             self.invalidate()
             return
-        self._record = None
-        if record.finalize_callback:
-            record.checkin()
-            return
-        record.fairy_ref = None
-        if pool.dispatch.checkin:
-            pool.dispatch.checkin(driver, record)
+        self._record = record.fairy_ref = None
         _lay_down(pool, record)
 
     def __del__(self) -> None:
